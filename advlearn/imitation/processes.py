@@ -72,6 +72,16 @@ def refuse_separate(
 
 def _refuse_object(algorithm: BaseAlgorithm, count: int) -> None:
     """Refuse an algorithm object whose updates cannot be joined."""
+    # An algorithm on "cuda" was built on the current device, the first one unless it was set.
+    place = torch.device(algorithm.device)
+    if place.type == "cuda" and place.index is None:
+        place = next(algorithm.policy.parameters()).device
+    launch.check_local_rank(
+        "algorithm",
+        place,
+        'build it, and a batched environment, on the device of launched("cuda"); see '
+        "docs/cluster.md",
+    )
     limit = getattr(algorithm, "target_kl", None)
     if limit is not None and not isinstance(algorithm, DevicePPO):
         raise ValueError(

@@ -8,11 +8,7 @@ from torch import Tensor
 from advlearn.core.arguments import Count, Seed, checked
 from advlearn.core.checks import check_choice, check_count, describe_value
 from advlearn.metrics._checks import pair, rows
-
-_BLOCK = 250
-"""Rows of a block of KID's kernel. It is symmetric, so each pair of blocks is computed once."""
-_KERNEL_VALUES = 2**24
-"""Values of a kernel of all samples up to which subsets take theirs from it."""
+from advlearn.metrics._polynomial_mmd import mmds_of_subsets, polynomial_mmd
 
 
 class MeanStd(NamedTuple):
@@ -288,7 +284,7 @@ def kid(
 
     whole = [len(x) == subset_size for x in (first, second)]
     if all(whole):
-        return MeanStd(_polynomial_mmd(first, second, degree), first.new_tensor(torch.nan))
+        return MeanStd(polynomial_mmd(first, second, degree), first.new_tensor(torch.nan))
     draws = [
         tuple(
             torch.randperm(len(x), generator=generator)[:subset_size].to(x.device)
@@ -296,53 +292,6 @@ def kid(
         )
         for _ in range(check_count("subsets", subsets))
     ]
-    pairs_of_all, d = max(len(first), len(second)) ** 2, first.shape[1]
-    # Products of the kernel and of the rows that choose from it, and those of subset by subset.
-    joint, apart = pairs_of_all * (d + subsets), subsets * subset_size**2 * d
-    if joint <= apart and pairs_of_all <= _KERNEL_VALUES:
-        values = _mmds_of_subsets(first, second, draws, degree)
-    else:
-        values = torch.stack([_polynomial_mmd(first[i], second[j], degree) for i, j in draws])
+    values = mmds_of_subsets(first, second, draws, degree)
     spread = values.std(correction=0)
     return MeanStd(values.mean(), spread * torch.nan if any(whole) or subsets == 1 else spread)
-
-
-def _kernel(x: Tensor, y: Tensor, degree: int) -> Tensor:
-    # In place, since allocations of n x n numbers cost as much as the power.
-    return (x @ y.T).div_(x.shape[1]).add_(1.0).pow_(degree)
-
-
-def _mmds_of_subsets(x: Tensor, y: Tensor, draws: list[tuple[Tensor, ...]], degree: int) -> Tensor:
-    """Compute the MMD of each pair of subsets from one kernel of all samples."""
-    of_x, of_y = (_kernel(z, z, degree).fill_diagonal_(0.0) for z in (x, y))
-    across, n = _kernel(x, y, degree), len(draws[0][0])
-    size = max(1, _KERNEL_VALUES // max(len(x), len(y)))
-    values: list[Tensor] = []
-    for start in range(0, len(draws), size):
-        part = draws[start : start + size]
-        # Rows of ones at the samples of a subset, (subsets, N) and (subsets, M).
-        in_x, in_y = (
-            z.new_zeros(len(part), len(z)).scatter_(1, torch.stack([d[side] for d in part]), 1.0)
-            for side, z in enumerate((x, y))
-        )
-        within = ((in_x @ of_x) * in_x).sum(1) + ((in_y @ of_y) * in_y).sum(1)
-        values.append(within / (n * (n - 1)) - 2.0 / n**2 * ((in_x @ across) * in_y).sum(1))
-    return torch.cat(values)
-
-
-def _polynomial_mmd(x: Tensor, y: Tensor, degree: int) -> Tensor:
-    n = len(x)
-
-    def within(z: Tensor) -> Tensor:
-        """Sum the kernel over all pairs of different rows; each pair of blocks is computed once."""
-        total, end = z.new_zeros(()), 0
-        for block in z.split(_BLOCK):
-            end += len(block)
-            own = _kernel(block, block, degree)
-            total = total + own.sum() - own.trace()
-            if end < len(z):
-                total = total + 2.0 * _kernel(block, z[end:], degree).sum()
-        return total
-
-    across = sum(_kernel(block, y, degree).sum() for block in x.split(_BLOCK))
-    return (within(x) + within(y)) / (n * (n - 1)) - 2.0 / n**2 * across

@@ -27,8 +27,8 @@ def start(device: str | torch.device = "auto") -> torch.device:
         This process's device.
 
     Raises:
-        ValueError: A device that this machine does not have, or more local processes than CUDA
-            devices.
+        ValueError: A device that this machine does not have, one of another local rank, or more
+            local processes than CUDA devices.
 
     Example:
         >>> start("cpu")
@@ -37,6 +37,7 @@ def start(device: str | torch.device = "auto") -> torch.device:
     started = dist.is_available() and all(name in os.environ for name in _NEEDED)
     if not started:
         return pick(device)
+    check_local_rank("device", device, 'pass "cuda", which is the device of the local rank')
     chosen = _local(device, int(os.environ["LOCAL_RANK"]))
     if not dist.is_initialized():
         _join(chosen)
@@ -84,6 +85,35 @@ def processes() -> int:
         return dist.get_world_size()
     started = all(variable in os.environ for variable in _NEEDED)
     return int(os.environ["WORLD_SIZE"]) if started else 1
+
+
+def check_local_rank(argument: str, device: str | torch.device, fix: str) -> None:
+    """Refuse the CUDA device of another process that torchrun started on this machine.
+
+    A process that sees one device only, as by ``CUDA_VISIBLE_DEVICES``, may have that one.
+
+    Args:
+        argument: Name of the argument, for the message.
+        device: Name or device; only one with an index of CUDA can be refused.
+        fix: How to fix it, for the message.
+
+    Raises:
+        ValueError: If several processes share the machine and the index is not the local rank.
+
+    Example:
+        >>> check_local_rank("device", "cuda:1", "pass cuda")  # without torchrun
+    """
+    kind, _, index = str(device).partition(":")
+    if kind != "cuda" or not index or not all(name in os.environ for name in _NEEDED):
+        return
+    rank = os.environ["LOCAL_RANK"]
+    shares = rank != "0" or os.environ.get("LOCAL_WORLD_SIZE", "1") != "1"
+    sees_one = index == "0" and torch.cuda.device_count() == 1
+    if shares and index != rank and not sees_one:
+        raise ValueError(
+            f"{argument}: expected cuda:{rank} in the process of local rank {rank}, since each has "
+            f"its own device, got {device}; {fix}"
+        )
 
 
 def is_first() -> bool:

@@ -25,6 +25,7 @@ from advlearn.imitation.sb3.recorder import record_environment
 from advlearn.imitation.sb3.replacing import replaced
 from advlearn.imitation.settings import choose
 from advlearn.imitation.specification import specify
+from advlearn.training import rng
 
 GAIL = "gail + r1(weight=1)"
 N, T, ITERATIONS = 3, 8, 3  # environments of a process, steps of a rollout, rollouts
@@ -117,9 +118,11 @@ def critic_of(inputs: Inputs) -> nn.Module:
 
 
 def settings_of(method: str, absorbing: bool) -> dict[str, Any]:
-    """Return the settings of the reward and its critic; a kernel has no critic."""
+    """Return the settings of the reward and its critic; a kernel has no critic, AIRL its own."""
     if method == "gmmil":
         return {"absorbing": absorbing, "critic": None}
+    if method == "airl":
+        return {"absorbing": absorbing, "critic": None, "optimizer": "sgd", "critic_lr": 0.05}
     given = {"absorbing": absorbing, "critic": critic_of, "reward": "logit"}
     return given | {"optimizer": "sgd", "critic_lr": 0.05}
 
@@ -239,7 +242,9 @@ def train_alone(kind: str, method: str, absorbing: bool) -> dict[str, Tensor]:
     chosen = choose({"reward": specification.reward, **specification.options}, given)
     settings = RewardSettings.of(given["critic"], chosen)
     with record_environment(learner) as recording:
-        learned = build_reward(learner, expert().transitions(1, seed=SEED), specification, settings)
+        transitions = expert().transitions(1, seed=SEED)
+        with rng.isolated(SEED):  # `imitate` draws the first weights of AIRL's critic so too
+            learned = build_reward(learner, transitions, specification, settings)
         callback = OnPolicyReward(
             JoinedDraws(learned), recording,  # type: ignore[arg-type]
             critic_steps=CRITIC_STEPS, batch_size=CRITIC_BATCH,

@@ -1,7 +1,7 @@
 """Several processes that imitate together equal one process with all environments."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -12,6 +12,8 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecNormalize
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from advlearn.imitation import imitate, processes
 from tests.imitation.counting import counting, small
@@ -34,6 +36,8 @@ CASES = [
     ("device", GAIL, True),
     ("device stopped", GAIL, False),
     ("device", "gmmil", False),
+    ("ppo", "airl", False),
+    ("device", "airl", True),
 ]
 
 
@@ -80,26 +84,65 @@ class Stop(BaseCallback):
         return False
 
 
+def normalised() -> PPO:
+    """Return an algorithm whose policy has batch normalisation in its features."""
+    algorithm = small(counting())
+    features = cast(Any, algorithm.policy).features_extractor
+    features.flatten = nn.Sequential(features.flatten, nn.BatchNorm1d(1))
+    return algorithm
+
+
+def on(device: str, of_policy: str | None = None) -> PPO:
+    """Return an algorithm that states a device; its policy has no memory on it."""
+    algorithm = small(counting())
+    algorithm.device = torch.device(device)
+    if of_policy is not None:
+        with FakeTensorMode():
+            algorithm.policy = cast(Any, nn.ParameterList([torch.empty(1, device=of_policy)]))
+    return algorithm
+
+
+OF_ANOTHER = (
+    r"^algorithm: expected cuda:0 in the process of local rank 0, .*, got cuda:1; build it, .*"
+    r' the device of launched\("cuda"\); see docs/cluster\.md$'
+)
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"algorithm": "sac"}, r"^algorithm: expected 'ppo', 'a2c', .* in 2 processes, .* got 'sac'"),
     ({"algorithm": "trpo"}, r"^algorithm: .* got 'trpo'"),
     ({"callbacks": [Stop()]}, r"^callbacks: expected none in 2 processes, .* got 1; leave "),
     ({"env": VecNormalize(counting())}, r"^env: expected none in VecNormalize in 2 processes"),
     ({"algorithm": small(counting(), target_kl=0.1)}, r"^target_kl: .* got 0\.1; use DevicePPO"),
+    ({"algorithm": normalised()}, r"^policy: expected no batch normalisation in 2 processes, "),
+    ({"algorithm": on("cuda:1")}, OF_ANOTHER),
+    ({"algorithm": on("cuda", of_policy="cuda:1")}, OF_ANOTHER),
     ({"algorithm": small(VecNormalize(counting()))}, r"^env: expected none in VecNormalize"),
 ]
 
 
-@pytest.mark.parametrize(("given", "line"), REFUSED, ids=lambda value: str(value)[:30])
-def test_what_two_processes_cannot_join_is_refused_at_once(
-    given: dict[str, Any], line: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def first_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process be the first of two, which have not met yet."""
     for name, value in {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"}.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     monkeypatch.setenv("MASTER_ADDR", "localhost")
     monkeypatch.setenv("MASTER_PORT", "1")
+
+
+@pytest.mark.parametrize(("given", "line"), REFUSED, ids=lambda value: str(value)[:30])
+def test_what_two_processes_cannot_join_is_refused_at_once(
+    given: dict[str, Any], line: str, first_of_two: None
+) -> None:
     with pytest.raises(ValueError, match=line):
         imitate("no such demonstrations", steps=8, **given)
+
+
+@pytest.mark.parametrize("algorithm", [on("cuda:0"), on("cuda", of_policy="cuda:0")])
+def test_an_algorithm_on_the_device_of_its_process_is_taken(
+    algorithm: PPO, first_of_two: None
+) -> None:
+    with pytest.raises(FileNotFoundError, match=r"^demonstrations: "):
+        imitate("no such demonstrations", steps=8, algorithm=algorithm)
 
 
 @pytest.mark.parametrize("has_logger", [False, True])

@@ -2,52 +2,14 @@
 
 import copy
 import json
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.lab.conftest import Address
+from tests.lab.conftest import BROWSER, wait
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium"),
-]
-
-# Keeps the page's socket, so that a test can hand a message to it.
-KEEP_SOCKET = """window.WebSocket = class extends WebSocket {
-  constructor(address) { super(address); window.socket = this; }
-};"""
-
-
-@pytest.fixture
-def page(lab: Address) -> Iterator[Any]:
-    sync = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    with sync.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        # The test's own functions are evaluated as text, which the page's policy forbids.
-        context = browser.new_context(bypass_csp=True, viewport={"width": 1280, "height": 900})
-        opened = context.new_page()
-        opened.set_default_timeout(150_000)
-        faults: list[str] = []
-        requests: list[str] = []
-        opened.on("pageerror", lambda error: faults.append(str(error)))
-        opened.on("request", lambda request: requests.append(request.url))
-        opened.add_init_script(KEEP_SOCKET)
-        opened.goto(lab.page)
-        wait(opened, "lab.frames > 0")
-        yield opened
-        assert not faults
-        own = (lab.page, "data:", "blob:")
-        assert not [url for url in requests if not url.startswith(own)]
-        browser.close()
-
-
-def wait(page: Any, condition: str) -> None:
-    page.wait_for_function(condition)
+pytestmark = BROWSER
 
 
 def health(page: Any) -> str:

@@ -167,7 +167,8 @@ def mmd_by_pairs(x: np.ndarray, y: np.ndarray) -> float:
         return (a @ b.T / a.shape[1] + 1) ** 3
 
     n = len(x)
-    within = sum(kernel(z, z).sum() - np.trace(kernel(z, z)) for z in (x, y))
+    different = ~np.eye(n, dtype=bool)
+    within = sum(kernel(z, z)[different].sum() for z in (x, y))
     return float(within / (n * (n - 1)) - 2 * kernel(x, y).mean())
 
 
@@ -191,9 +192,31 @@ def test_kid_is_the_formula_in_each_way_of_computing_it(
     result = kid(real, fake, subsets, size)
     assert result.mean.item() == pytest.approx(np.mean(expected), rel=1e-10)
     assert result.std.item() == pytest.approx(np.std(expected), rel=1e-8)
-    monkeypatch.setattr("advlearn.metrics.fidelity._KERNEL_VALUES", max(n, m) ** 2)
+    monkeypatch.setattr("advlearn.metrics._polynomial_mmd._KERNEL_VALUES", max(n, m) ** 2)
     parts = kid(real, fake, subsets, size)  # some subsets at a time
     torch.testing.assert_close(parts.mean, result.mean, rtol=1e-12, atol=0)
+
+
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning", "ignore:invalid:RuntimeWarning")
+@pytest.mark.parametrize("held", [0, 1])
+def test_an_overflow_of_a_pair_is_only_in_the_subsets_that_hold_the_pair(held: int) -> None:
+    # The sizes of the first case above, with which all subsets take their values from one kernel.
+    real, fake, subsets, size = draw(40, 30), draw(30, 30, seed=1) + 0.4, 6, 20
+    generator = torch.Generator().manual_seed(0)
+    chosen = [
+        [torch.randperm(len(z), generator=generator)[:size] for z in (real, fake)]
+        for _ in range(subsets)
+    ]
+    holds = torch.zeros(subsets, 40).scatter_(1, torch.stack([i for i, _ in chosen]), 1.0)
+    first, second = (holds.T @ holds == held).nonzero()[0].tolist()
+    # The product of these two samples overflows in the third power, and no product of two others.
+    real[:, 0] = fake[:, 0] = 0.0
+    real[[first, second], 0] = 1e60
+    expected = [mmd_by_pairs(real[i].numpy(), fake[j].numpy()) for i, j in chosen]
+    assert np.isinf(expected).sum() == held and not np.isnan(expected).any()
+    result = kid(real, fake, subsets, size)
+    assert result.mean.item() == pytest.approx(np.mean(expected), rel=1e-10)
+    assert result.std.item() == pytest.approx(np.std(expected), rel=1e-8, nan_ok=True)
 
 
 def test_kid_has_a_spread_only_where_subsets_of_both_sets_differ():

@@ -3,9 +3,10 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 import torch.distributed as dist
 
-from advlearn.training.launch import is_first, launched, start, stop
+from advlearn.training.launch import check_local_rank, is_first, launched, start, stop
 from tests.script_server import ScriptServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,6 +36,41 @@ def test_the_first_process_is_known_before_the_processes_meet(
     for name, value in {**given, "MASTER_PORT": "1"}.items():
         monkeypatch.setenv(name, value)
     assert is_first() is (rank == "0")
+
+
+@pytest.mark.parametrize(
+    ("rank", "local_processes", "device", "refused"),
+    [
+        ("0", "2", "cuda:1", True),
+        ("1", "2", torch.device("cuda", 2), True),
+        ("1", None, "cuda:2", True),  # not by torchrun, which states the number
+        ("1", "2", torch.device("cuda", 1), False),
+        ("0", "1", "cuda:1", False),  # the only process of its machine
+        ("1", "2", "cuda", False),
+        ("1", "2", "cpu", False),
+    ],
+)
+def test_the_device_of_another_local_rank_is_refused(
+    rank: str,
+    local_processes: str | None,
+    device: str | torch.device,
+    refused: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = {"RANK": rank, "WORLD_SIZE": "2", "LOCAL_RANK": rank, "MASTER_ADDR": "localhost"}
+    given |= {} if local_processes is None else {"LOCAL_WORLD_SIZE": local_processes}
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    for name, value in {**given, "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    if not refused:
+        check_local_rank("device", device, "pass another")
+        return
+    line = f"^device: expected cuda:{rank} in the process of local rank {rank}, .* got {device}; "
+    with pytest.raises(ValueError, match=line):
+        check_local_rank("device", device, "pass another")
+    with pytest.raises(ValueError, match=line + 'pass "cuda"'):
+        start(device)
+    assert not dist.is_initialized()
 
 
 def test_two_processes_of_torchrun_train_together_with_every_callback(

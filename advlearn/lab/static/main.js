@@ -62,14 +62,18 @@ function edit(settings) {
   send({ type: "edit", game: edited, settings });
 }
 
-function refuse(text) {
+function write(text) {
   $("refused").hidden = !text;
   $("refused").textContent = text;
+}
+
+function refuse(text) {
+  write(text);
   if (text && games[edited]) panel.show(games[edited].settings, titleOf());
 }
 
 function started(message) {
-  live.clear(message);
+  live.clear(message, isEdit(message));
   if (shown !== live) return;
   goLive();
   display(message);
@@ -82,7 +86,6 @@ function display(message) {
   games = message.games.map((game) => ({ settings: game.settings, scene: unpackAll(game.scene) }));
   edited = Math.min(edited, Math.max(0, games.length - 1));
   refuse("");
-  if (!same || !isEdit(message)) curves.clear(games.length);
   if (!same) { buildGames(); buildLayers(); }
   games.forEach((game, k) => (canvases[k].caption.textContent = `${games.length > 1 ? `${"AB"[k]}: ` : ""}${game.scene.chain}`));
   graph.element.hidden = games[0].settings.kind !== "generate";
@@ -91,14 +94,13 @@ function display(message) {
   panel.show(games[edited].settings, titleOf());
 }
 
-let lastSeeds = "";
-/** An edit keeps the curves; a start with other games, or a restart, clears them. */
+/** Whether the live games continue: a start with other games, or a restart, is no edit. */
 function isEdit(message) {
-  const seeds = JSON.stringify(message.games.map((g) => [g.settings.kind, g.settings.seed]));
-  const kept = seeds === lastSeeds && lab.step > 0 && !lab.restarting;
-  lastSeeds = seeds;
+  const seeds = (started) => JSON.stringify(started?.games.map((game) => [game.settings.kind, game.settings.seed]));
+  const trained = (live.newest?.games[0].step ?? 0) > 0;
+  const continues = trained && !lab.restarting && seeds(live.started) === seeds(message);
   lab.restarting = false;
-  return kept;
+  return continues;
 }
 
 const titleOf = () => (games.length > 1 ? `Settings of game ${"AB"[edited]}` : "Settings");
@@ -158,19 +160,28 @@ function showLength() {
   if (!lab.replaying) $("replay").value = $("replay").max;
 }
 
+const broken = (error) => `picture: expected a frame that can be drawn, got one with an error (${error.message}); make a step or restart`;
+
+let unshown = "";
+/** Show a frame; where it cannot be shown, `draw` says so until the next one. */
 function show(message) {
   if (message.games.length !== games.length) return;
-  const now = performance.now();
-  message.games.forEach((raw, k) => {
+  unshown = "";
+  try { present(message); } catch (error) { unshown = broken(error); }
+}
+
+function present(message) {
+  const now = performance.now(), unpacked = message.games.map(unpackAll);
+  unpacked.forEach((latest, k) => {
     const game = games[k];
     game.before = game.latest;
-    game.latest = unpackAll(raw);
+    game.latest = latest;
     game.gap = Math.min(250, now - (game.at ?? now));
     game.at = now;
   });
   lab.step = message.games[0].step;
   $("replay-step").textContent = `step ${lab.step}`;
-  curves.add(message.games);
+  curves.show(shown.points, message.games);
   graph.describe(games[0].settings, message.games[0].figures);
   describe();
 }
@@ -193,13 +204,25 @@ function state(message) {
 
 function press(id, value) { $(id).setAttribute("aria-pressed", String(value)); }
 
-let second = performance.now();
+let second = performance.now(), warned = "";
+/** Write what is wrong with the pictures, and clear it once they are drawn again. */
+function warn(text) {
+  if (text ? !$("refused").hidden && text === warned : !warned) return;
+  if (text || $("refused").textContent === warned) write(text);
+  warned = text;
+}
+
 function draw(now) {
+  requestAnimationFrame(draw); // first, since an error in a picture must not end the animation
+  let wrong = unshown;
   for (const [k, game] of games.entries()) {
     if (!game.latest) continue;
     const share = game.gap ? Math.min(1, (now - game.at) / game.gap) : 1;
-    canvases[k].list.forEach((canvas, view) => drawings[game.settings.kind](canvas, game.scene, game.latest, game.before, share, on, view));
+    try {
+      canvases[k].list.forEach((canvas, view) => drawings[game.settings.kind](canvas, game.scene, game.latest, game.before, share, on, view));
+    } catch (error) { wrong = broken(error); }
   }
+  warn(wrong);
   lab.drawn++;
   if (now - second >= 1000) {
     lab.fps = (lab.drawn * 1000) / (now - second);
@@ -207,13 +230,11 @@ function draw(now) {
     lab.drawn = 0;
     second = now;
   }
-  requestAnimationFrame(draw);
 }
 
-/** Show another recording, with new curves. */
+/** Show another recording, which has its own curves. */
 function change(recording) {
   shown = recording;
-  lastSeeds = "";
   if (shown.started) display(shown.started);
   showLength();
 }
@@ -223,7 +244,7 @@ function goLive() {
   $("live").disabled = true;
   if (shown !== live) change(live);
   showLength();
-  if (live.frames.length) show(live.frames.at(-1));
+  if (live.newest) show(live.newest);
 }
 
 function replay(index) {
@@ -278,7 +299,7 @@ $("open-recording").onchange = async (event) => {
   const file = event.target.files[0];
   event.target.value = "";
   try {
-    const opened = await Recording.open(file);
+    const opened = await Recording.open(file, catalogue);
     stopSlow();
     lab.replaying = true;
     change(opened);

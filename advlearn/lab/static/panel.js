@@ -33,6 +33,8 @@ function rows(kind, catalogue) {
   }[kind];
 }
 
+/** The settings of a kind of experiment: the path and the kind of value of each. */
+export const fields = (kind, catalogue) => rows(kind, catalogue).filter((row) => row.path);
 export const get = (object, path) => path.split(".").reduce((o, key) => o?.[key], object);
 function put(object, path, value) {
   const copy = structuredClone(object), keys = path.split("."), last = keys.pop();

@@ -13,6 +13,7 @@ function context(canvas) {
   if (canvas.width !== side) canvas.width = canvas.height = side;
   const c = canvas.getContext("2d");
   c.setTransform(1, 0, 0, 1, 0, 0);
+  c.globalAlpha = 1; // a picture that failed may have left another
   c.fillStyle = colours.card;
   c.fillRect(0, 0, side, side);
   return [c, side, ratio];

@@ -1,19 +1,30 @@
 // Recording and replay: the messages of a run are kept, thinned out when there are many.
 
-const MOST = 600;
+import { check } from "./check.js";
+import { Points } from "./curves.js";
+
+const MOST = 600, LARGEST = 60_000_000;
 
 export class Recording {
-  constructor() { this.clear(null); }
+  constructor() {
+    this.points = new Points();
+    this.clear(null);
+  }
 
-  clear(started) {
+  /** Start again with a message; an edit keeps the curves. */
+  clear(started, keepsCurves = false) {
     this.started = started;
     this.frames = [];
+    this.newest = null;
     this.every = 1;
     this.count = 0;
+    if (!keepsCurves) this.points.clear(started?.games.length ?? 0);
   }
 
   /** Keep a frame; where there are too many, keep every second one from then on. */
   add(frame) {
+    this.newest = frame;
+    this.points.add(frame.games);
     if (this.count++ % this.every) return;
     this.frames.push(frame);
     if (this.frames.length > MOST) {
@@ -31,17 +42,15 @@ export class Recording {
     URL.revokeObjectURL(link.href);
   }
 
-  /** Read a saved recording; throws an Error with one line where the file is another. */
-  static async open(file) {
-    if (file.size > 60_000_000) throw new Error("recording: larger than 60 MB");
+  /** Read a saved recording; throw an Error with one line where anything in the file is damaged. */
+  static async open(file, catalogue) {
+    if (file.size > LARGEST) throw new Error("recording: larger than 60 MB");
     let value;
     try { value = JSON.parse(await file.text()); } catch { throw new Error("recording: not JSON"); }
-    const games = value?.started?.games;
-    const fits = (frame) => Array.isArray(frame?.games) && frame.games.length === games.length;
-    if (value?.advlearn_lab !== 1 || !Array.isArray(games) || !games.length || !Array.isArray(value.frames) || !value.frames.length || !value.frames.every(fits)) throw new Error("recording: not a file of the lab");
+    check(value, catalogue);
     const recording = new Recording();
     recording.clear(value.started);
-    recording.frames = value.frames.slice(0, 2 * MOST);
+    for (const frame of value.frames) recording.add(frame);
     return recording;
   }
 }
