@@ -14,6 +14,13 @@ from advlearn.core.rates import silence
 
 State = dict[str, Tensor]
 RATES = "learning_rates"
+# State of the optimizers of torch that has the shape of its parameter, and state that is a number.
+# Their fused kernels read it without a look at its shape.
+_LIKE_PARAMETERS = {
+    "acc_delta", "ax", "exp_avg", "exp_avg_sq", "exp_inf", "grad_avg", "max_exp_avg_sq",
+    "momentum_buffer", "prev", "square_avg", "step_size", "sum",
+}  # fmt: skip
+_NUMBERS = {"eta", "mu", "mu_product", "step"}
 
 
 def to_tensors(optimizer: torch.optim.Optimizer, names: Mapping[int, str]) -> State:
@@ -57,10 +64,43 @@ def from_tensors(
         own = {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
         if own:
             state[index] = {k: _like(v, template.get(p, {}).get(k)) for k, v in own.items()}
+    check_shapes(optimizer, state)
     groups = optimizer.state_dict()["param_groups"]
     for group, rate in zip(groups, tensors[RATES].tolist(), strict=True):
         group["lr"] = torch.full_like(group["lr"], rate) if torch.is_tensor(group["lr"]) else rate
     optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def check_shapes(optimizer: torch.optim.Optimizer, state: Mapping[int, Mapping[str, Any]]) -> None:
+    """Check the state of an optimizer of torch against the shapes of its parameters.
+
+    Args:
+        optimizer: The optimizer; those of other packages are not checked.
+        state: State by the index of each parameter, as in `torch.optim.Optimizer.state_dict`.
+
+    Raises:
+        ValueError: A value has another shape than its parameter, or is not a number where the
+            optimizer needs one.
+    """
+    if not type(optimizer).__module__.startswith("torch.optim"):
+        return
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for index, p in enumerate(parameters):
+        for name, value in state.get(index, {}).items():
+            is_number = name in _NUMBERS
+            if value is None or not (is_number or name in _LIKE_PARAMETERS):
+                continue
+            if is_number and isinstance(value, int | float):
+                continue
+            fits = isinstance(value, Tensor) and value.layout == torch.strided
+            if not fits or (value.numel() != 1 if is_number else value.shape != p.shape):
+                got = f"shape {tuple(value.shape)}" if fits else type(value).__name__
+                shape = f"the shape {tuple(p.shape)} of its parameter"
+                expected = "one number" if is_number else shape
+                raise ValueError(
+                    f"optimizer: expected {name} with {expected}, got {got}; restore a "
+                    "copy of the file, or start anew"
+                )
 
 
 def _check(

@@ -46,6 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         put("ours", value={}),
         put("history", value=5),
         put("variables", value=[1]),
+        put("policy", "policy.optimizer", "state", 0, "exp_avg", value=torch.ones(1)),
     ],
 )
 def test_a_broken_checkpoint_is_not_resumed(
