@@ -162,7 +162,7 @@ def fit(
         resume_with: New values of `lr`, `critic_lr`, `batch_size` or `steps` for the run in `out`,
             which otherwise resumes with equal settings and data only: ``{"lr": 1e-4}``.
         warm_start: Checkpoint or folder of another run; a new run starts at step 0 from its
-            learner, critics, average and optimizers, with the learning rates of this call.
+            learner, critics, average and optimizers, with this call's rates and betas.
         page: Write ``run.html`` into `out` at the end, and after Ctrl-C: one file that plays the
             run, see `Run.page`.
         **options: Options of the task, as in brackets; `advlearn.describe(task)` lists them.

@@ -110,9 +110,15 @@ OF_OPTIMIZERS: dict[str, Callable[[Any], None]] = {
     "moment sparse": first_state("exp_avg", torch.ones(64, 64).to_sparse()),
     "step without a value": first_state("step", torch.zeros(0)),
     "steps of many": first_state("step", torch.ones(3)),
+    "state of another kind": put(
+        "trainer", "optimizer", "state", 0, value={"momentum_buffer": torch.ones(256, 64)}
+    ),
     "critic's moment of another shape": first_moment(torch.ones(3)),
 }
 ONLY_RESUMED: dict[str, Callable[[Any], None]] = {
+    "rate NaN": put("trainer", "optimizer", "param_groups", 0, "lr", value=float("nan")),
+    "rate a word": put("trainer", "optimizer", "param_groups", 0, "lr", value="fast"),
+    "betas of words": put("trainer", "optimizer", "param_groups", 0, "betas", value=("a", 0.9)),
     **OF_OPTIMIZERS,
     "generators missing": drop("rng"),
     "generators None": put("rng", value=None),

@@ -196,6 +196,15 @@ def test_a_warm_start_takes_networks_optimizers_and_average(tmp_path: Path) -> N
         fit(tmp_path / "b", **same_call)
 
 
+def test_a_warm_start_keeps_the_settings_of_the_new_optimizers(tmp_path: Path) -> None:
+    fit(tmp_path / "a", objective="nsgan")
+    trainer = fit(None, objective="wgan-gp", warm_start=tmp_path / "a").trainer
+    fresh = fit(None, objective="wgan-gp").trainer
+    groups = [one.optimizer.param_groups[0] for one in (trainer, fresh)]
+    critics = [a.optimizer.param_groups[0] for a in trainer.adversaries.values()]
+    assert groups[0]["betas"] == groups[1]["betas"] == critics[0]["betas"] == (0.0, 0.9)
+
+
 def test_a_wrong_warm_start_is_one_line(tmp_path: Path) -> None:
     run = fit(tmp_path / "a")
     cases: list[tuple[Any, dict[str, Any], str]] = [

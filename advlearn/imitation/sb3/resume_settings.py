@@ -12,7 +12,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnvWrapper
 
 from advlearn.core.identity import constructor_values
-from advlearn.core.optimizer_state import check_shapes
+from advlearn.core.optimizer_state import check_fits
 from advlearn.imitation.demonstrations.dataset import Demonstrations
 from advlearn.imitation.on_device.environment import unwrap_batch
 
@@ -55,7 +55,7 @@ def check_optimizers(algorithm: BaseAlgorithm, folder: Path) -> None:
         part = attrgetter(name)(algorithm)
         if isinstance(part, torch.optim.Optimizer):
             try:
-                check_shapes(part, part.state_dict()["state"])
+                check_fits(part, part.state_dict())
             except ValueError as error:
                 raise ValueError(f"out: {folder} holds a damaged checkpoint: {error}") from None
 
