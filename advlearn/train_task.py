@@ -306,6 +306,7 @@ def _restore(trainer: Trainer, training: TrainingArguments, config: dict[str, An
     saved = checkpoint.load(folder)
     structure.check(saved, {"config": structure.RECIPE, "trainer": structure.TRAINER}, folder)
     held = saved["config"]
+    structure.check({"compared": {}, **held}, {"compared": dict}, folder)
     compare(
         folder,
         _flat(held),
