@@ -183,7 +183,8 @@ def fit(
     settings = AdversarySettings(
         critic, critic_lr, critic_steps, optimizer, adversarial_weight, game
     )
-    folder = None if out is None else Path(out)
+    # A callback may change the working folder.
+    folder = None if out is None else Path(out).absolute()
     training = TrainingArguments(
         steps, batch_size, lr, seed, device, precision, compile, capture, folder, callbacks,
         save_every=save_every, picture_every=picture_every, warm_start=warm_start,

@@ -178,8 +178,10 @@ def _text(name: str, value: Any) -> str:
 
 
 def _path(name: str, value: Any) -> Any:
-    checks.check_path(name, value)
-    return value
+    path = checks.check_path(name, value)
+    if not str(value).startswith("~"):
+        return value
+    return str(path) if isinstance(value, str) else path
 
 
 def _device(name: str, value: Any) -> Any:

@@ -145,7 +145,7 @@ def check_text(name: str, value: str) -> str:
 
 
 def check_path(name: str, value: str | Path) -> Path:
-    """Check a path, and return it as a `Path`.
+    """Check a path, and return it as a `Path`, with the user's folder in place of a leading ``~``.
 
     Args:
         name: The argument's name.
@@ -164,7 +164,20 @@ def check_path(name: str, value: str | Path) -> Path:
         raise ValueError(f"{name}: expected a path, got {value!r}; write '.' for this folder")
     if "\0" in str(value):
         raise ValueError(f"{name}: expected a path, got {value!r}; remove the NUL character")
-    return Path(value)
+    return user_path(value)
+
+
+def user_path(value: str | Path) -> Path:
+    """Return a path with the user's folder in place of a leading ``~``.
+
+    Example:
+        >>> user_path("~no-such-user/a").parts
+        ('~no-such-user', 'a')
+    """
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:  # there is no user of this name
+        return Path(value)
 
 
 def check_array(name: str, value: object) -> None:
