@@ -1,6 +1,7 @@
 """Check arguments of a user; an error is one line that names the argument."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -320,7 +321,9 @@ def describe_value(value: object) -> str:
         >>> describe_value([1])
         'list'
     """
-    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
-    if shape is None or dtype is None:
+    if isinstance(value, type) or getattr(value, "is_nested", False) is True:
         return type(value).__name__
-    return f"{str(dtype).removeprefix('torch.')} {tuple(shape)}"
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    if not isinstance(shape, Sequence) or dtype is None:
+        return type(value).__name__
+    return f"{str(dtype).removeprefix('torch.')} {tuple(cast(Sequence[int], shape))}"
