@@ -134,3 +134,9 @@ def test_any_object_is_described(thing: Any) -> None:
     if not isinstance(thing, torch.Tensor):
         with pytest.raises(TypeError, match=r"^data: expected a name, .*, got "):
             load(thing)
+
+
+@pytest.mark.parametrize("number", [torch.tensor(3), np.array(3), np.int64(3)])
+def test_a_number_of_an_array_is_not_a_sequence(number: Any) -> None:
+    with pytest.raises(ValueError, match=r"^callbacks: expected a sequence, got .*3?.*; pass a"):
+        advlearn.fit("generate", data=POINTS, callbacks=number)
