@@ -232,6 +232,12 @@ def test_a_checkpoint_of_an_older_version_resumes_with_a_warning(tmp_path: Path)
     assert run.trainer.step == 6 and len(caught) == 1
 
 
+def test_fewer_steps_than_the_run_has_are_a_warning(tmp_path: Path) -> None:
+    fit(tmp_path, steps=6)
+    with pytest.warns(UserWarning, match=r"^out: .* holds a run of 6 steps, more than steps=4; "):
+        assert fit(tmp_path, steps=4).trainer.step == 6
+
+
 def test_compilation_is_reported(tmp_path: Path) -> None:
     fit(tmp_path)
     with pytest.warns(UserWarning, match=r"^out: .* compile False before, True now$"):
