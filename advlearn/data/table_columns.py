@@ -106,14 +106,13 @@ def check_complete(name: str, values: Any) -> None:
         values: Labels in any form, (N,); others, and None, are not looked at.
 
     Raises:
-        ValueError: A value is masked or, in a list or a column of objects, missing.
+        ValueError: A value is masked, or is missing in a list or a column of objects.
 
     Example:
         >>> check_complete("y", ["a", float("nan")])
         Traceback (most recent call last):
         ValueError: y: expected a label of each sample, got nan in sample 1; drop such samples
     """
-    check_dense(name, values)
     array = np.zeros(0) if values is None else to_array(values, name)
     if array.dtype.kind != "O" or array.ndim != 1:
         return
