@@ -7,7 +7,7 @@ import typer
 
 from advlearn import shell_completion, shell_sharing
 from advlearn.shell_errors import one_line_errors
-from advlearn.shell_words import file_name, key_values, paths, refuse_empty, seeds_of
+from advlearn.shell_words import file_name, key_values, paths, refuse_empty, seeds_of, task_options
 
 app = typer.Typer(
     help="Adversarial learning for PyTorch.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -169,7 +169,7 @@ def fit(
             raise ValueError(f"{names}: only for methods of imitation, got {task!r}")
         from advlearn.fitting import fit as call
 
-        options = {**_given(settings), **_given(imitation_options), **key_values(set_ or [])}
+        options = {**_given(settings), **_given(imitation_options), **task_options(set_ or [])}
         run: Any = call(
             task,
             objective,

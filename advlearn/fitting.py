@@ -166,7 +166,7 @@ def fit(
         resume_with: New values of `lr`, `critic_lr`, `batch_size` or `steps` for the run in `out`,
             which otherwise resumes with equal settings and data only: ``{"lr": 1e-4}``.
         warm_start: Checkpoint or folder of another run; a new run starts at step 0 from its
-            learner, critics, average and optimizers, with the learning rates of this call.
+            learner, critics, average and optimizers, with this call's rates and betas.
         page: Write ``run.html`` into `out` at the end, and after Ctrl-C: one file that plays the
             run, see `Run.page`.
         **options: Options of the task, as in brackets; `advlearn.describe(task)` lists them.
@@ -187,7 +187,8 @@ def fit(
     settings = AdversarySettings(
         critic, critic_lr, critic_steps, optimizer, adversarial_weight, game
     )
-    folder = None if out is None else Path(out)
+    # A callback may change the working folder.
+    folder = None if out is None else Path(out).absolute()
     training = TrainingArguments(
         steps, batch_size, lr, seed, device, precision, compile, capture, folder, callbacks,
         save_every=save_every, picture_every=picture_every, warm_start=warm_start,
@@ -320,10 +321,9 @@ def _imitate(
     terms = f" + {request.terms}" if request.terms else ""
     default = () if row.name == catalogue.IMITATION else (row.name + terms,)
     spec = default if objective is None else (objective,)
-    unsupported = {"compile": training.compile or None}
+    unsupported = {"compile": training.compile or None, "warm_start": training.warm_start}
     unsupported |= {"precision": None if training.precision == "fp32" else training.precision}
-    unsupported |= {"warm_start": training.warm_start, "evaluate": training.evaluate}
-    unsupported |= {"accumulate": None if training.accumulate == 1 else training.accumulate}
+    unsupported |= {"evaluate": training.evaluate, "accumulate": training.accumulate > 1 or None}
     given = {"batch_size": training.batch_size, "critic_lr": training.lr, "out": training.out}
     given |= {"save_every": training.save_every, "picture_every": training.picture_every}
     given |= {"device": None if training.device == "auto" else training.device}

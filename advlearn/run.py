@@ -132,12 +132,12 @@ class Run:
         return [row for c in callbacks if isinstance(c, Evaluation) for row in c.results]
 
     def health(self) -> dict[str, Health]:
-        """Return the verdict on each adversary's last batch; empty for a loaded run."""
-        return (
-            {name: a.health() for name, a in self.adversaries.items()}
-            if self.trainer is not None
-            else {}
-        )
+        """Return the verdict on each adversary's last batch.
+
+        It is empty for a loaded run, and for a call of `fit` that returned a complete run.
+        """
+        named = {} if self.trainer is None else self.adversaries
+        return {name: a.health() for name, a in named.items() if a.last_losses}
 
     @checked
     def page(self, path: str | Path) -> Path:

@@ -37,6 +37,7 @@ def trained_of(payload: dict[str, Any], path: Path) -> dict[str, Any]:
             "checkpoint: expected the average of the weights of a run of fit, got a file without "
             f"it, {path}; restore a copy of the file"
         )
+    structure.check(averages[:1], structure.Every({"module": structure.STATE}), path)
     return {**state, "ema_model": averages[0]["module"] if averages else None}
 
 

@@ -44,6 +44,12 @@ def refuse_empty(**words: str | None) -> None:
             check(name, word)
 
 
+_OF_COMMAND = {
+    "capture", "compile", "data", "device", "objective", "out", "page", "precision", "resume_with",
+    "seed", "seeds", "task", "warm_start",
+}  # fmt: skip
+
+
 def key_values(pairs: list[str], option: str = "set") -> dict[str, Any]:
     """Parse options of the form key=value; a value that is not a literal is a string."""
     options: dict[str, Any] = {}
@@ -55,6 +61,16 @@ def key_values(pairs: list[str], option: str = "set") -> dict[str, Any]:
             options[name.strip()] = ast.literal_eval(value.strip())
         except (ValueError, SyntaxError):
             options[name.strip()] = value.strip()
+    return options
+
+
+def task_options(pairs: list[str]) -> dict[str, Any]:
+    """Parse the options of ``--set``, which are not those that the command passes itself."""
+    options = key_values(pairs)
+    for name in options.keys() & _OF_COMMAND:
+        raise ValueError(
+            f"set: expected an option of the task, got {name}; pass it to the command without --set"
+        )
     return options
 
 

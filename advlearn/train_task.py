@@ -1,5 +1,6 @@
 """Train one task on loaded data, with its callbacks, its folder and its configuration."""
 
+import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -316,6 +317,7 @@ def _restore(trainer: Trainer, training: TrainingArguments, config: dict[str, An
     saved = checkpoint.load(folder)
     structure.check(saved, {"config": structure.RECIPE, "trainer": structure.TRAINER}, folder)
     held = saved["config"]
+    structure.check({"compared": {}, **held}, {"compared": dict}, folder)
     compare(
         folder,
         _flat(held),
@@ -327,6 +329,12 @@ def _restore(trainer: Trainer, training: TrainingArguments, config: dict[str, An
     )
     with batch_sizes_of(trainer.data, saved["trainer"]["data"]):
         checkpoint.restore(saved, folder, trainer)
+    if trainer.step > trainer.steps:
+        warnings.warn(
+            f"out: {folder} holds a run of {trainer.step} steps, more than steps={trainer.steps}; "
+            "it is returned as it is; choose another folder for a shorter run",
+            stacklevel=2,
+        )
     if {"lr", "critic_lr"} & {*training.changed}:
         trainer.rates.scale(1.0)
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, final
 
-import numpy as np
 import torch
 
 from advlearn.core import checks
@@ -178,8 +177,10 @@ def _text(name: str, value: Any) -> str:
 
 
 def _path(name: str, value: Any) -> Any:
-    checks.check_path(name, value)
-    return value
+    path = checks.check_path(name, value)
+    if not str(value).startswith("~"):
+        return value
+    return str(path) if isinstance(value, str) else path
 
 
 def _device(name: str, value: Any) -> Any:
@@ -281,9 +282,10 @@ def _element_rule(arguments: tuple[Any, ...]) -> Rule:
 def _elements(name: str, value: Any) -> list[Any]:
     """Return the elements of a sequence that is not a text."""
     checks.check_array(name, value)
-    if isinstance(value, np.ndarray) or getattr(value, "ndim", 0):
+    if getattr(value, "ndim", 0):
         return list(value.tolist())
-    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Collection):
+    is_number = getattr(value, "shape", None) == ()
+    if is_number or isinstance(value, str | bytes | Mapping) or not isinstance(value, Collection):
         raise checks.refusal(name, "a sequence", cast(object, value), "a list or a tuple")
     return list(cast(Collection[Any], value))
 

@@ -1,6 +1,7 @@
 """Check arguments of a user; an error is one line that names the argument."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -145,7 +146,7 @@ def check_text(name: str, value: str) -> str:
 
 
 def check_path(name: str, value: str | Path) -> Path:
-    """Check a path, and return it as a `Path`.
+    """Check a path, and return it as a `Path`, with the user's folder in place of a leading ``~``.
 
     Args:
         name: The argument's name.
@@ -164,7 +165,20 @@ def check_path(name: str, value: str | Path) -> Path:
         raise ValueError(f"{name}: expected a path, got {value!r}; write '.' for this folder")
     if "\0" in str(value):
         raise ValueError(f"{name}: expected a path, got {value!r}; remove the NUL character")
-    return Path(value)
+    return user_path(value)
+
+
+def user_path(value: str | Path) -> Path:
+    """Return a path with the user's folder in place of a leading ``~``.
+
+    Example:
+        >>> user_path("~no-such-user/a").parts
+        ('~no-such-user', 'a')
+    """
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:  # there is no user of this name
+        return Path(value)
 
 
 def check_array(name: str, value: object) -> None:
@@ -307,7 +321,9 @@ def describe_value(value: object) -> str:
         >>> describe_value([1])
         'list'
     """
-    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
-    if shape is None or dtype is None:
+    if isinstance(value, type) or getattr(value, "is_nested", False) is True:
         return type(value).__name__
-    return f"{str(dtype).removeprefix('torch.')} {tuple(shape)}"
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    if not isinstance(shape, Sequence) or dtype is None:
+        return type(value).__name__
+    return f"{str(dtype).removeprefix('torch.')} {tuple(cast(Sequence[int], shape))}"

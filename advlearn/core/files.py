@@ -47,6 +47,10 @@ def atomic_write(path: Path) -> Generator[BinaryIO]:
         >>> path.read_text()
         'whole'
     """
+    if path.is_dir():
+        raise IsADirectoryError(
+            f"path: expected a file to write, got the folder {path}; add the name of a file"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(path)
     temporary, descriptor = _open_new(path)

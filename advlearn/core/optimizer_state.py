@@ -4,16 +4,27 @@
 # (PyTorch's own annotations are partial)
 
 import copy
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from advlearn.core.checks import shown
 from advlearn.core.rates import silence
 
 State = dict[str, Tensor]
 RATES = "learning_rates"
+# State of the optimizers of torch that has the shape of its parameter, and state that is a number.
+# Their fused kernels read it without a look at its shape.
+_LIKE_PARAMETERS = {
+    "acc_delta", "ax", "exp_avg", "exp_avg_sq", "exp_inf", "grad_avg", "max_exp_avg_sq",
+    "momentum_buffer", "prev", "square_avg", "step_size", "sum",
+}  # fmt: skip
+_NUMBERS = {"eta", "mu", "mu_product", "step"}
+# State that each parameter has after a step, of the optimizers that `build_optimizer` builds.
+_NEEDED = {"Adam": {"step", "exp_avg", "exp_avg_sq"}, "RMSprop": {"step", "square_avg"}}
 
 
 def to_tensors(optimizer: torch.optim.Optimizer, names: Mapping[int, str]) -> State:
@@ -60,7 +71,70 @@ def from_tensors(
     groups = optimizer.state_dict()["param_groups"]
     for group, rate in zip(groups, tensors[RATES].tolist(), strict=True):
         group["lr"] = torch.full_like(group["lr"], rate) if torch.is_tensor(group["lr"]) else rate
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
+    found = {"state": state, "param_groups": groups}
+    check_fits(optimizer, found)
+    optimizer.load_state_dict(found)
+
+
+def check_fits(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any]) -> None:
+    """Check a saved state of an optimizer of torch before the optimizer loads it.
+
+    Args:
+        optimizer: The optimizer; those of other packages are not checked.
+        saved: What its `state_dict` returned.
+
+    Raises:
+        ValueError: A value has another shape than its parameter, or is not a finite number where
+            the optimizer needs one.
+    """
+    if not type(optimizer).__module__.startswith("torch.optim"):
+        return
+    for own, group in zip(optimizer.param_groups, saved["param_groups"], strict=False):
+        for name, value in own.items():
+            if name != "params" and not _is_alike(group.get(name, value), value):
+                raise ValueError(
+                    f"optimizer: expected {name} like {value!r}, got {shown(group[name])}; restore "
+                    "a copy of the file, or start anew"
+                )
+    state: Mapping[int, Mapping[str, Any]] = saved["state"]
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    kind = type(optimizer).__name__
+    for index, p in enumerate(parameters):
+        values = state.get(index, {})
+        missing = _NEEDED.get(kind, set()) - {*values} if values else ()
+        if missing:
+            raise ValueError(
+                f"optimizer: expected the state of {kind}, got one without {min(missing)}; restore "
+                "a copy of the file, or build the optimizer that it was saved with"
+            )
+        for name, value in values.items():
+            is_number = name in _NUMBERS
+            if value is None or not (is_number or name in _LIKE_PARAMETERS):
+                continue
+            if is_number and isinstance(value, int | float):
+                continue
+            fits = isinstance(value, Tensor) and value.layout == torch.strided
+            if not fits or (value.numel() != 1 if is_number else value.shape != p.shape):
+                got = f"shape {tuple(value.shape)}" if fits else type(value).__name__
+                shape = f"the shape {tuple(p.shape)} of its parameter"
+                expected = "one number" if is_number else shape
+                raise ValueError(
+                    f"optimizer: expected {name} with {expected}, got {got}; restore a "
+                    "copy of the file, or start anew"
+                )
+
+
+def _is_alike(value: Any, own: Any) -> bool:
+    """Return whether a saved setting is of the kind of the optimizer's own one."""
+    if isinstance(own, tuple | list):
+        same = isinstance(value, tuple | list) and len(value) == len(own)
+        return same and all(map(_is_alike, value, own))
+    if own is None or isinstance(own, bool):
+        return value is None or isinstance(value, bool)
+    if not isinstance(own, Tensor | int | float):
+        return True
+    is_number = isinstance(value, Tensor | int | float) and not isinstance(value, bool)
+    return is_number and math.isfinite(float(value))
 
 
 def _check(

@@ -9,6 +9,8 @@ from advlearn.core.callback import Callback
 from advlearn.core.finite import NonFiniteError
 from advlearn.core.interrupt import between_steps
 
+_EXITS = (GeneratorExit, KeyboardInterrupt, SystemExit)
+
 
 class Loops(Protocol):
     """What the loop needs of a trainer."""
@@ -48,7 +50,11 @@ def run_loop(
             trainer.interrupted = bool(interrupted)
             trainer.check_state(together=not trainer.interrupted)
             for callback in trainer.callbacks:
-                callback.on_end(trainer)
+                try:
+                    callback.on_end(trainer)
+                except _EXITS as error:
+                    _save_at_exit(trainer, callback, [], error, interrupted)
+                    raise
         except Exception as error:
             _call_on_error(trainer, error)
             if interrupted and _is_of_worker(error):
@@ -67,17 +73,43 @@ def _steps(trainer: Loops, make_step: Callable[[], None], interrupted: list[int]
             except Exception:
                 finish_step(trainer, trainer.callbacks[index + 1 :])
                 raise
+            except _EXITS as error:
+                later = trainer.callbacks[index + 1 :]
+                _save_at_exit(trainer, callback, later, error, interrupted)
+                raise
 
 
 def finish_step(trainer: Loops, callbacks: list[Callback]) -> None:
     """Let the remaining callbacks with a state complete the step, so that it can be saved."""
     for callback in callbacks:
-        if type(callback).state_dict is not Callback.state_dict:
+        if _has_state(callback):
             with suppress(Exception):
                 callback.on_step(trainer)
 
 
-def _call_on_error(trainer: Loops, error: Exception) -> None:
+def _has_state(callback: Callback) -> bool:
+    return type(callback).state_dict is not Callback.state_dict
+
+
+def _save_at_exit(
+    trainer: Loops,
+    callback: Callback,
+    later: list[Callback],
+    error: BaseException,
+    interrupted: list[int],
+) -> None:
+    """Let the callbacks save the run when one of them leaves the program, as by `sys.exit`.
+
+    A second Ctrl-C ends at once. A handler of a signal may leave in the middle of a callback whose
+    state is then incomplete.
+    """
+    if (interrupted and isinstance(error, KeyboardInterrupt)) or _has_state(callback):
+        return
+    finish_step(trainer, later)
+    _call_on_error(trainer, error)
+
+
+def _call_on_error(trainer: Loops, error: BaseException) -> None:
     # In the middle of a step, or after a failure of the state, there is nothing to save.
     if trainer.is_mid_step or isinstance(error, NonFiniteError):
         return

@@ -25,6 +25,7 @@ from advlearn.core.host_parts import on_host
 from advlearn.core.host_reads import numbers
 from advlearn.core.learning import Learning
 from advlearn.core.optim import build_optimizer
+from advlearn.core.optimizer_state import check_fits
 from advlearn.core.rates import Rates, plain_rates
 from advlearn.core.run_loop import run_loop
 from advlearn.core.schedules import factor
@@ -245,6 +246,7 @@ class Trainer:
         for name, adversary in self.adversaries.items():
             adversary.load_state_dict(state["adversaries"][name])
         held = self.rates.are_on_device()
+        check_fits(self.optimizer, state["optimizer"])
         self.optimizer.load_state_dict(state["optimizer"])
         if held:
             self.rates.hold_on_device(self._parameters[0].device)

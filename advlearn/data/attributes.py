@@ -15,7 +15,7 @@ from advlearn.data.made import biased_table
 from advlearn.data.table_columns import missing, named_columns, to_array
 from advlearn.data.tables import TABLES
 from advlearn.data.tabular_dataset import TabularDataset
-from advlearn.data.to_tensor import samples
+from advlearn.data.to_tensor import array_of, samples
 
 # Synthetic tables by name, with their sensitive attribute.
 MADE = {"biased-groups": "group", "biased-ages": "age"}
@@ -60,7 +60,7 @@ def table(
             hint = suggestion(x, known, otherwise="use one of these names")
             raise ValueError(f"data: expected a table among {', '.join(known)}, got {x!r}; {hint}")
         return TABLES[stem]("train" if x == stem else "test")
-    features = samples(np.asarray(x))
+    features = samples(array_of(x, "x"))
     columns = attribute_columns(sensitive)
     kinds = check_kinds(kinds, columns)
     encoded = {
@@ -148,7 +148,7 @@ def attribute_columns(sensitive: Any) -> dict[str, Any]:
         return columns
     name = str(getattr(sensitive, "name", None) or "sensitive")
     check_array(name, sensitive)
-    array = to_array(sensitive)
+    array = to_array(sensitive, "sensitive")
     if array.ndim == 1:
         return {name: array}
     if array.ndim != 2:
@@ -270,7 +270,7 @@ def encode_attribute_like(name: str, values: Any, n: int, labels: tuple[str, ...
 
 
 def _column(name: str, values: Any, n: int) -> np.ndarray:
-    array = to_array(values)
+    array = to_array(values, name)
     if array.shape == (n, 1):
         array = array[:, 0]
     if array.shape != (n,):
@@ -322,7 +322,7 @@ def _check_groups(name: str, table: TabularDataset) -> None:
 
 
 def _target(y: Any) -> tuple[Tensor, int]:
-    array = np.asarray(y)
+    array = array_of(y, "y")
     if array.dtype.kind in "iub":
         return torch.from_numpy(array.astype(np.int64)), max(2, int(array.max()) + 1)
     if array.dtype.kind != "f" or not np.isfinite(array).all():

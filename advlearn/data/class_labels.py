@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from advlearn.core.array_checks import check_dense
 from advlearn.core.checks import describe_value
 
 
@@ -71,8 +72,12 @@ def as_names(labels: Labels, classes: int, names: Sequence[str]) -> tuple[str, .
 
 
 def _array(values: Any, argument: str) -> np.ndarray[Any, Any]:
+    check_dense(argument, values)
     if isinstance(values, Tensor):
         return values.detach().cpu().numpy()
+    if isinstance(values, list | tuple) and any(isinstance(value, str) for value in values):
+        # np.asarray would turn NaN, a missing label, into the class 'nan', and 1 into '1'.
+        values = np.array(values, dtype=object)
     try:
         array = np.asarray(values)
     except ValueError:

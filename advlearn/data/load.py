@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from advlearn.core.arguments import checked
-from advlearn.core.checks import check_text, describe_value
+from advlearn.core.checks import check_text, describe_value, user_path
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.array_files import ARRAY_SUFFIXES, read_array_file
 from advlearn.data.datasets import named, names
@@ -124,7 +124,7 @@ def _open(data: Any, options: ReadOptions) -> Source:
         case str() if data in names() or not _looks_like_path(data):
             return options.apply(named(data))
         case str() | Path():
-            return _from_path(Path(data).expanduser(), options)
+            return _from_path(user_path(data), options)
         case (x, y) if isinstance(data, tuple):
             if is_frame(x):
                 return from_frame(x, y, options)

@@ -6,6 +6,7 @@ from typing import Any, cast, final
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from advlearn.core.checks import user_path
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.folder import images_in, subfolders
 from advlearn.data.load import load
@@ -29,7 +30,7 @@ def two_folders(folder: Path | str) -> tuple[Path, Path]:
         FileNotFoundError: There is no such folder.
         ValueError: A folder without them.
     """
-    path = Path(folder).expanduser()
+    path = user_path(folder)
     if not path.is_dir():
         raise FileNotFoundError(f"data: expected a folder, got {str(path)!r}")
     found = _sides(path, SIDES)
@@ -44,7 +45,7 @@ def two_folders(folder: Path | str) -> tuple[Path, Path]:
 
 def held_out_folders(folder: Path | str) -> tuple[Path, Path] | None:
     """Return the two sub-folders of the test part, or None."""
-    return _sides(Path(folder).expanduser(), HELD_OUT)
+    return _sides(user_path(folder), HELD_OUT)
 
 
 def matched(a: Path, b: Path) -> tuple[Tensor, Tensor]:

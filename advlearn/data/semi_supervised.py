@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import torch
 
 from advlearn.core.arguments import Count, Seed, checked
@@ -12,8 +11,8 @@ from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.compound import SemiSupervisedDataset
 from advlearn.data.load import load
 from advlearn.data.names import expected, parse
+from advlearn.data.to_tensor import array_of, samples
 from advlearn.data.to_tensor import labels as to_labels
-from advlearn.data.to_tensor import samples
 
 
 @checked
@@ -96,7 +95,7 @@ def open_semi_supervised(data: Any, *, seed: Seed = 0) -> SemiSupervisedDataset:
 
 
 def _from_mask(x: Any, y: Any) -> SemiSupervisedDataset:
-    points, classes = samples(np.asarray(x)), to_labels(np.asarray(y))
+    points, classes = samples(array_of(x, "data")), to_labels(array_of(y, "labels"))
     known = classes >= 0
     if classes.shape != (len(points),):
         raise ValueError(

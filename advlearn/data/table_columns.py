@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from advlearn.core.array_checks import check_dense
+
 
 def named_columns(value: Any, name: str) -> dict[str, Any] | None:
     """Return the columns of a table that names them.
@@ -47,17 +49,22 @@ def named_columns(value: Any, name: str) -> dict[str, Any] | None:
     return {key: value[column] for key, column in zip(names, keys, strict=True)}
 
 
-def to_array(value: Any) -> np.ndarray:
+def to_array(value: Any, name: str = "column") -> np.ndarray:
     """Convert a tensor, array, list or column of a data frame to an array.
 
     A list of labels keeps their types. Objects that are all numbers become numbers, so that the
     nullable columns of a data frame read like those of numpy.
+
+    Args:
+        value: The values.
+        name: Name of the argument, for error messages.
 
     Example:
         >>> to_array([1, "1"]).tolist(), to_array(np.array([1, 2], dtype=object)).dtype.kind
         ([1, '1'], 'i')
     """
     if isinstance(value, Tensor):
+        check_dense(name, value)
         return value.detach().cpu().numpy()
     if isinstance(value, np.ma.MaskedArray):
         objects = np.array(value.data, dtype=object)
@@ -89,6 +96,32 @@ def missing(array: np.ndarray) -> np.ndarray:
     if array.dtype.kind in "fcmM":
         return array != array
     return np.zeros(len(array), dtype=bool)
+
+
+def check_complete(name: str, values: Any) -> None:
+    """Raise unless labels have all their values.
+
+    Args:
+        name: Name of the argument, for error messages.
+        values: Labels in any form, (N,); others, and None, are not looked at.
+
+    Raises:
+        ValueError: A value is masked, or is missing in a list or a column of objects.
+
+    Example:
+        >>> check_complete("y", ["a", float("nan")])
+        Traceback (most recent call last):
+        ValueError: y: expected a label of each sample, got nan in sample 1; drop such samples
+    """
+    array = np.zeros(0) if values is None else to_array(values, name)
+    if array.dtype.kind != "O" or array.ndim != 1:
+        return
+    rows = np.flatnonzero(missing(array))
+    if rows.size:
+        raise ValueError(
+            f"{name}: expected a label of each sample, got {array[rows[0]]} in sample {rows[0]}; "
+            "drop such samples"
+        )
 
 
 def _of_list(value: list[Any] | tuple[Any, ...]) -> np.ndarray:

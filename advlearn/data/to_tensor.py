@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from advlearn.core.checks import check_array, describe_value
+from advlearn.core.array_checks import check_dense
+from advlearn.core.checks import describe_value
 from advlearn.data.layouts import Layout, channel_first, is_picture, layout_of
 from advlearn.data.value_range import (
     CHUNK_BYTES,
@@ -198,11 +199,25 @@ def labels(values: Any, argument: str = "labels") -> Tensor:
     return classes
 
 
+def array_of(data: Any, argument: str) -> np.ndarray[Any, Any]:
+    """Return a tensor, an array or a list as an array.
+
+    Raises:
+        ValueError: The values are hidden, complex or not in plain memory.
+    """
+    check_dense(argument, data)
+    return np.asarray(data.detach().cpu() if isinstance(data, Tensor) else data)
+
+
 def tensor_of(data: Any, argument: str = "data") -> Tensor:
     """Return an array as a tensor that shares its memory where torch can."""
-    check_array(argument, data)
+    check_dense(argument, data)
     if isinstance(data, Tensor):
-        return data
+        if data.dtype != torch.uint64:
+            return data
+        data = data.cpu().numpy()
+    if isinstance(data, np.ndarray) and data.dtype.kind in "fu" and data.dtype.itemsize >= 8:
+        data = _narrower(data)
     if isinstance(data, np.ndarray) and data.dtype.kind in "fiub":
         shareable = data.dtype.isnative and all(step >= 0 for step in data.strides)
         array = data if shareable else np.array(data, dtype=data.dtype.newbyteorder("="), order="C")
@@ -211,6 +226,14 @@ def tensor_of(data: Any, argument: str = "data") -> Tensor:
             warnings.simplefilter("ignore", UserWarning)
             return torch.from_numpy(array)
     raise TypeError(f"{argument}: expected a tensor or a numeric array, got {describe_value(data)}")
+
+
+def _narrower(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return wide floats and 64-bit unsigned integers in a type that torch can compute with."""
+    if array.dtype.kind == "u":
+        fits = not array.size or array.max() <= np.iinfo(np.int64).max
+        return array.astype(np.int64 if fits else np.float64)
+    return array if array.dtype.itemsize == 8 else array.astype(np.float64)
 
 
 def check_finite(x: Tensor, names: Any = (), where: str = "") -> None:

@@ -36,7 +36,7 @@ def write_page_of(run: Any, path: str | Path) -> Path:
         "expert's return": demonstrations.expert_return,
         "steps": step,
     }
-    verdicts = [(step, {"critic": adversary.health().verdict})] if run.history else []
+    verdicts = [(step, {"critic": adversary.health().verdict})] if adversary.last_losses else []
     title = f"imitation in {run.env_id}" if run.env_id else "imitation"
     return write_page(Content(title, step, recipe, panels=_panels(run), verdicts=verdicts), path)
 

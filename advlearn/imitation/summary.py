@@ -34,7 +34,9 @@ def summary(run: ImitationResult) -> str:
         rows.append(("loss of the critic", _number(last["critic_loss"])))
     if "accuracy" in last:
         rows.append(("accuracy of the critic", f"{100 * last['accuracy']:.0f} %"))
-    rows.append(("verdict", run.reward.adversary.health().verdict))
+    adversary = run.reward.adversary
+    if adversary.last_losses:  # a complete run that was only read has no batch to diagnose
+        rows.append(("verdict", adversary.health().verdict))
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
 

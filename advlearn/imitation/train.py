@@ -191,6 +191,7 @@ def imitate(
         that actions lead to states of different entropy.
     """
     processes.refuse_separate(algorithm, env, callbacks)
+    out = None if out is None else Path(out).absolute()  # a callback may change the working folder
     changes = check_changes(resume_with, CHANGEABLE, out)
     steps = changes.pop("steps", steps)
     specification = specify(method)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from advlearn import catalogue
 from advlearn.catalogue import Request
 from advlearn.core.adversary import Adversary
+from advlearn.core.array_checks import check_dense
 from advlearn.core.chain import FALLBACK, Chain
 from advlearn.core.checks import check_count, plain_number, shown
 from advlearn.core.method import Method
@@ -26,6 +27,7 @@ from advlearn.core.trainer import Callback, Trainer
 from advlearn.critics import build as build_critics
 from advlearn.data.batches import batches
 from advlearn.data.scaling import Scaling
+from advlearn.data.table_columns import check_complete
 from advlearn.fitting import fit
 from advlearn.nets import MLPPredictor
 from advlearn.sklearn._settings import check_estimator_settings
@@ -87,6 +89,9 @@ class Estimator(BaseEstimator):
     def _read(self, X: Any, y: Any, *, reset: bool, **checks: Any) -> tuple[np.ndarray, np.ndarray]:
         """Check samples and targets: dense float64 (n, d), or (n, ...) for a user's module."""
         check_estimator_settings(self)
+        _check_readable("X", X)
+        _check_readable("y", y)
+        check_complete("y", y)
         points, target = cast(
             Any,
             validate_data(
@@ -212,6 +217,7 @@ class Estimator(BaseEstimator):
 
     def _outputs(self, x: Any) -> np.ndarray:
         check_is_fitted(self)
+        _check_readable("X", x)
         allow_nd = self.module is not None
         points = validate_data(
             self, x, reset=False, dtype=np.float64, accept_sparse="csr", allow_nd=allow_nd
@@ -317,3 +323,9 @@ def tensor(points: np.ndarray) -> Tensor:
     """Return samples as float32, the precision of the networks."""
     # A copy, since arrays of data frames are read-only.
     return torch.from_numpy(np.array(points, dtype=np.float32))
+
+
+def _check_readable(name: str, value: Any) -> None:
+    # scikit-learn refuses complex numbers in its own words, which its checks compare.
+    if "complex" not in str(getattr(value, "dtype", "")):
+        check_dense(name, value)

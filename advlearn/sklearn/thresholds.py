@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from advlearn.core.arguments import Share, check_settings
 from advlearn.core.checks import check_method
+from advlearn.data.table_columns import check_complete
 from advlearn.metrics import grouped
 
 GRID = 101
@@ -83,6 +84,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
                 samples of the positive class for equal opportunity.
         """
         check_settings(type(self).__init__, self.get_params(deep=False))
+        check_complete("y", y)
         labels = np.asarray(y)
         self.classes_ = np.unique(labels)
         if len(self.classes_) != 2:

@@ -257,9 +257,9 @@ class Checkpoint(Callback):
             )
 
     def on_end(self, trainer: Trainer) -> None:
-        if self._saved != trainer.step:
-            trainer.check_state(together=False)  # the trainer made it together
-            self._write(trainer)
+        # Also after a save of this step: callbacks before this one can change the state at the end.
+        trainer.check_state(together=False)  # the trainer made it together
+        self._write(trainer)
         if distributed.rank() == 0 and not trainer.interrupted:
             previous(self.path).unlink(missing_ok=True)
 

@@ -58,6 +58,7 @@ class KeepBestModel(Callback):
         self.best: float | None = None
         self.best_step = 0
         self._state: dict[str, Any] | None = None
+        self._replaced: dict[str, Any] | None = None
 
     def on_start(self, trainer: Trainer) -> None:
         before = trainer.callbacks[: trainer.callbacks.index(self)]
@@ -66,6 +67,10 @@ class KeepBestModel(Callback):
                 "callbacks: expected an EMA before KeepBestModel, got none; add an EMA to "
                 "the callbacks"
             )
+        if self._replaced is not None:
+            # A run that continues after its end averages on from the last model, not the best one.
+            _averaged(trainer).load_state_dict(self._replaced)
+            self._replaced = None
 
     def on_step(self, trainer: Trainer) -> None:
         if trainer.step % self.every == 0:
@@ -76,12 +81,15 @@ class KeepBestModel(Callback):
             self._evaluate(trainer)
         stopped = any(isinstance(c, EarlyStopping) and c.has_stopped for c in trainer.callbacks)
         if self._state is not None and (trainer.step == trainer.steps or stopped):
-            _averaged(trainer).load_state_dict(self._state)
+            model = _averaged(trainer)
+            self._replaced = copy.deepcopy(model.state_dict())
+            model.load_state_dict(self._state)
 
     def state_dict(self) -> dict[str, Any]:
         if self._state is None:
             return {}
-        return {"best": self.best, "best_step": self.best_step, "model": self._state}
+        state = {"best": self.best, "best_step": self.best_step, "model": self._state}
+        return state if self._replaced is None else {**state, "replaced": self._replaced}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if state:  # empty in a checkpoint from before the first evaluation
@@ -90,6 +98,7 @@ class KeepBestModel(Callback):
                 state["best_step"],
                 state["model"],
             )
+            self._replaced = state.get("replaced")
 
     def _evaluate(self, trainer: Trainer) -> None:
         model = _averaged(trainer)

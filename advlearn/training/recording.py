@@ -124,10 +124,12 @@ class Recording(Callback):
         self._verdicts: list[tuple[int, Row]] = []
         self._frames: list[tuple[int, Row]] = []
         self._interval = 1
+        self._start = 0
         self._unwritten = WarnOnce()
 
     def on_start(self, trainer: Trainer) -> None:
         # A run that starts anew, or from an earlier checkpoint, drops the later rows.
+        self._start = trainer.step
         kept = [row for row in read_recording(self.path) if "step" in row]
         rows = [(row["step"], row) for row in kept if row["step"] <= trainer.step]
         self._verdicts = [(step, row) for step, row in rows if "verdicts" in row]
@@ -146,10 +148,12 @@ class Recording(Callback):
             self._write()
 
     def on_end(self, trainer: Trainer) -> None:
-        if trainer.step and all(step < trainer.step for step, _ in self._verdicts):
+        # A run that was complete when it started has no batch to diagnose.
+        made_steps = trainer.step > self._start
+        if made_steps and all(step < trainer.step for step, _ in self._verdicts):
             verdicts = {name: a.health().verdict for name, a in trainer.adversaries.items()}
             self._verdicts.append((trainer.step, {"step": trainer.step, "verdicts": verdicts}))
-        if trainer.step % self._interval:
+        if trainer.step and all(step < trainer.step for step, _ in self._frames):
             self._record(trainer.step)
         self._write()
 

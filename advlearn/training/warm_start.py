@@ -1,6 +1,7 @@
 """Start a new run from the networks and optimizers of another one."""
 
 from pathlib import Path
+from typing import Any
 
 from advlearn.core.trainer import Trainer
 from advlearn.training import checkpoint
@@ -9,7 +10,8 @@ from advlearn.training import checkpoint
 def warm_start(path: str | Path, trainer: Trainer) -> None:
     """Load learner, critics, moving average and optimizers into a run at step 0.
 
-    Learning rates, data, seed, random states and the number of steps are those of the new run.
+    Settings of the optimizers, such as rates and betas, data, seed, random states and the number of
+    steps are those of the new run.
 
     Args:
         path: A checkpoint, or the folder of a run.
@@ -27,9 +29,10 @@ def warm_start(path: str | Path, trainer: Trainer) -> None:
         )
     try:
         state = {name: saved[name] for name in ("task", "adversaries", "optimizer")}
+        state["optimizer"] = _with_own_settings(saved["optimizer"], trainer)
         averages = [entry for entry in saved["callbacks"] if entry[0] == "EMA"]
         trainer.load_state_dict({**trainer.state_dict(), **state, "callbacks": averages})
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         lines = str(error).splitlines()
         detail = lines[1].strip() if len(lines) > 1 else str(error)
         raise ValueError(
@@ -39,3 +42,13 @@ def warm_start(path: str | Path, trainer: Trainer) -> None:
     for adversary in trainer.adversaries.values():
         adversary.steps_done = 0
     trainer.rates.scale(1.0)
+
+
+def _with_own_settings(saved: Any, trainer: Trainer) -> dict[str, Any]:
+    """Return the saved state of the learner's optimizer with the settings of the new run."""
+    own = trainer.optimizer.state_dict()["param_groups"]
+    if len(own) != len(saved["param_groups"]):
+        raise ValueError(f"expected {len(own)} groups of parameters")
+    pairs = zip(own, saved["param_groups"], strict=True)
+    groups = [{**group, "params": other["params"]} for group, other in pairs]
+    return {"state": saved["state"], "param_groups": groups}

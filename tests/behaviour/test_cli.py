@@ -116,3 +116,27 @@ def test_describe_cite_and_list_print_a_name() -> None:
     for words in (("describe", "dannn"), ("cite", "dannn"), ("list", "--for", "dann")):
         code, output = run_cli(*words)
         assert code == 1 and output.count("\n") == 1, output
+
+
+def test_the_command_of_a_complete_run_measures_it_again(tmp_path: Path) -> None:
+    words = ("fit", "generate", "--data", "ring", "--steps", "2", "--out", str(tmp_path / "run"))
+    first, again = run_cli(*words), run_cli(*words)
+    assert first[0] == again[0] == 0, again[1]
+    assert "data: " in first[1] and "real ones" in again[1]
+
+
+@pytest.mark.parametrize("name", ["out", "seed", "task"])
+def test_an_option_of_the_command_is_not_set_as_one_of_the_task(name: str, tmp_path: Path) -> None:
+    words = ("fit", "generate", "--out", str(tmp_path / "run"), "--set", f"{name}=1")
+    code, output = run_cli(*words)
+    assert code == 1 and output == (
+        f"advlearn: set: expected an option of the task, got {name}; "
+        "pass it to the command without --set\n"
+    )
+
+
+def test_a_picture_in_place_of_a_folder_is_one_line(tmp_path: Path) -> None:
+    run_cli("fit", "generate", "--data", "ring", "--steps", "1", "--out", str(tmp_path / "run"))
+    code, output = run_cli("sample", str(tmp_path / "run"), "--picture", str(tmp_path))
+    assert code == 1 and output.startswith("advlearn: path: expected a file to write, got the ")
+    assert not list(tmp_path.glob(".*"))

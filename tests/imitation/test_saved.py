@@ -1,5 +1,6 @@
 """The files of a run: the learned reward, the scale of observations, the reward of AIRL."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -106,3 +107,16 @@ def test_a_new_environment_gets_the_policys_scale_and_the_scale_is_saved(tmp_pat
     again = VecNormalize.load(str(tmp_path / "vecnormalize.pkl"), counting())
     scale: Any = normalised.policy.get_vec_normalize_env()
     np.testing.assert_array_equal(again.obs_rms.mean, scale.obs_rms.mean)  # type: ignore[union-attr]
+
+
+def test_a_complete_run_is_returned_with_its_summary_and_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def call() -> Any:
+        return imitate(always_one(), steps=48, algorithm=small(counting()), out=tmp_path / "run")
+
+    call()
+    capsys.readouterr()
+    again = call()
+    assert "return of the expert" in capsys.readouterr().err
+    assert again.page(tmp_path / "run.html").is_file()

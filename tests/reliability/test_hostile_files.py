@@ -70,6 +70,16 @@ def first_state(name: str, value: Any) -> Callable[[Any], None]:
     return lambda content: content["trainer"]["optimizer"]["state"][0].update({name: value})
 
 
+def first_moment(value: Any) -> Callable[[Any], None]:
+    """Return a function that replaces the first moment of a critic's optimizer."""
+
+    def change(content: Any) -> None:
+        critic = next(iter(content["trainer"]["adversaries"].values()))
+        critic[next(name for name in critic if name.endswith(".exp_avg"))] = value
+
+    return change
+
+
 BROKEN: dict[str, Callable[[Any], None]] = {
     "only a format": only(format=1),
     "format of a str": put("format", value="1"),
@@ -87,6 +97,7 @@ BROKEN: dict[str, Callable[[Any], None]] = {
     "step a tensor": put("trainer", "step", value=torch.ones(3)),
     "trainer None": put("trainer", value=None),
     "average missing": put("trainer", "callbacks", value=[]),
+    "average without weights": put("trainer", "callbacks", value=[["EMA", {"updates": 1}]]),
     "average a str": put("trainer", "callbacks", value=[["EMA", "x"]]),
     "callbacks a tensor": put("trainer", "callbacks", value=torch.ones(2)),
     "weights missing": drop("trainer", "task"),
@@ -94,7 +105,24 @@ BROKEN: dict[str, Callable[[Any], None]] = {
     "critic missing": put("trainer", "adversaries", value={}),
     "critic None": put("trainer", "adversaries", "data", value=None),
 }
+OF_OPTIMIZERS: dict[str, Callable[[Any], None]] = {
+    "moment of another shape": first_state("exp_avg", torch.ones(3)),
+    "moment a number": first_state("exp_avg", 3.0),
+    "moment sparse": first_state("exp_avg", torch.ones(64, 64).to_sparse()),
+    "step without a value": first_state("step", torch.zeros(0)),
+    "steps of many": first_state("step", torch.ones(3)),
+    "state of another kind": put(
+        "trainer", "optimizer", "state", 0, value={"momentum_buffer": torch.ones(256, 64)}
+    ),
+    "critic's moment of another shape": first_moment(torch.ones(3)),
+}
 ONLY_RESUMED: dict[str, Callable[[Any], None]] = {
+    "rate NaN": put("trainer", "optimizer", "param_groups", 0, "lr", value=float("nan")),
+    "rate a word": put("trainer", "optimizer", "param_groups", 0, "lr", value="fast"),
+    "betas of words": put("trainer", "optimizer", "param_groups", 0, "betas", value=("a", 0.9)),
+    **OF_OPTIMIZERS,
+    "facts None": put("config", "compared", value=None),
+    "facts a number": put("config", "compared", value=5),
     "generators missing": drop("rng"),
     "generators None": put("rng", value=None),
     "generators short": put("rng", "numpy", value=[1]),
@@ -103,8 +131,6 @@ ONLY_RESUMED: dict[str, Callable[[Any], None]] = {
     "order None": put("trainer", "data", value=None),
     "optimizer None": put("trainer", "optimizer", value=None),
     "optimizer empty": put("trainer", "optimizer", value={}),
-    "moment of another shape": first_state("exp_avg", torch.ones(3)),
-    "moment a number": first_state("exp_avg", 3.0),
 }
 ONLY_LOADED: dict[str, Callable[[Any], None]] = {
     "unknown task": put("config", "task", value="nope"),
@@ -138,6 +164,16 @@ def test_a_broken_file_is_not_resumed(
     with pytest.raises(ValueError) as caught:
         train(tmp_path, steps=3)
     assert str(tmp_path) in one_line(caught.value)
+
+
+@pytest.mark.parametrize("change", OF_OPTIMIZERS.values(), ids=OF_OPTIMIZERS)
+def test_no_run_starts_from_a_broken_optimizer(
+    change: Callable[[Any], None], file: Path, tmp_path: Path
+) -> None:
+    path = rewritten(file, tmp_path / "run.pt", change)
+    with pytest.raises(ValueError) as caught:
+        advlearn.fit("nsgan", data=DATA, steps=1, callbacks=(), device="cpu", warm_start=path)
+    assert str(path) in one_line(caught.value)
 
 
 @pytest.mark.parametrize("name", ["only a format", "recipe None", "step a word", "unknown task"])

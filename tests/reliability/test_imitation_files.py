@@ -11,7 +11,13 @@ import torch
 pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
 
 from advlearn.core.files import RefusedFileError
-from advlearn.imitation import imitate, load_demonstrations, load_reward, save_demonstrations
+from advlearn.imitation import (
+    Demonstrations,
+    imitate,
+    load_demonstrations,
+    load_reward,
+    save_demonstrations,
+)
 from tests.imitation.counting import always_one, counting, small
 from tests.reliability.files import flipped, one_line, rewritten
 from tests.reliability.test_hostile_files import drop, only, put
@@ -46,6 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         put("ours", value={}),
         put("history", value=5),
         put("variables", value=[1]),
+        put("policy", "policy.optimizer", "state", 0, "exp_avg", value=torch.ones(1)),
     ],
 )
 def test_a_broken_checkpoint_is_not_resumed(
@@ -127,3 +134,18 @@ def test_the_policy_is_written_whole_or_not_at_all(folder: Path) -> None:
 
     assert isinstance(PPO.load(folder / "policy.zip", device="cpu"), PPO)
     assert not list(folder.glob(".*"))
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.uint64, ">i8"])
+def test_lengths_of_any_whole_number_type_are_read(dtype: Any) -> None:
+    lengths = np.array([127, 3])
+    demonstrations = [
+        Demonstrations(
+            np.arange(132.0)[:, None], np.arange(130) % 2, lengths.astype(kind), np.ones(2, bool)
+        )
+        for kind in (dtype, np.int64)
+    ]
+    odd, plain = (one.transitions() for one in demonstrations)
+    assert torch.equal(odd.observations, plain.observations)
+    assert torch.equal(odd.next_observations, plain.next_observations)
+    assert len(demonstrations[0].first(1)) == 127

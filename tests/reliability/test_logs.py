@@ -180,6 +180,50 @@ def test_an_error_at_the_end_of_a_run_leaves_its_last_step(tmp_path: Path) -> No
     assert load(tmp_path)["trainer"]["step"] == 17
 
 
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()])
+def test_a_callback_that_ends_the_program_leaves_the_last_complete_step(
+    tmp_path: Path, error: BaseException
+) -> None:
+    class Leave(Callback):
+        def on_step(self, trainer: Trainer) -> None:
+            if trainer.step == 7:
+                raise error
+
+    trainer = build(20, [EMA(0.9), Leave(), Checkpoint(tmp_path, every=5)])
+    with pytest.raises(type(error)):
+        run(trainer)
+    assert load(tmp_path)["trainer"]["step"] == 7
+    again = build(20, [EMA(0.9), Checkpoint(tmp_path, every=5)])
+    resume(tmp_path, again)
+    again.run()
+    whole = build(20, [EMA(0.9)])
+    run(whole)
+    assert same(again.task.state_dict(), whole.task.state_dict())
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_complete_run_is_returned_again_also_without_its_recording(
+    tmp_path: Path, lost: bool
+) -> None:
+    def call() -> torch.Tensor:
+        return weights(
+            advlearn.fit(
+                "generate", "nsgan", POINTS, steps=401, batch_size=8, lr=1e-3, device="cpu",
+                callbacks=(), out=tmp_path,
+            )
+        )  # fmt: skip
+
+    first, path = call(), tmp_path / "recording.jsonl"
+    rows = path.read_text()
+    if lost:
+        path.unlink()
+    assert torch.equal(call(), first)
+    # Nothing is recorded twice; without the file, only the samples of the end can be.
+    assert lost or path.read_text() == rows
+    last = json.loads(path.read_text().splitlines()[-1])
+    assert last["step"] == 401 and ("fake" in last or not lost)
+
+
 def test_an_error_in_the_middle_of_a_step_leaves_the_earlier_checkpoint(tmp_path: Path) -> None:
     trainer = build(30, [Checkpoint(tmp_path, every=10)])
     forward = trainer.task.generator.forward  # type: ignore[union-attr]

@@ -196,6 +196,15 @@ def test_a_warm_start_takes_networks_optimizers_and_average(tmp_path: Path) -> N
         fit(tmp_path / "b", **same_call)
 
 
+def test_a_warm_start_keeps_the_settings_of_the_new_optimizers(tmp_path: Path) -> None:
+    fit(tmp_path / "a", objective="nsgan")
+    trainer = fit(None, objective="wgan-gp", warm_start=tmp_path / "a").trainer
+    fresh = fit(None, objective="wgan-gp").trainer
+    groups = [one.optimizer.param_groups[0] for one in (trainer, fresh)]
+    critics = [a.optimizer.param_groups[0] for a in trainer.adversaries.values()]
+    assert groups[0]["betas"] == groups[1]["betas"] == critics[0]["betas"] == (0.0, 0.9)
+
+
 def test_a_wrong_warm_start_is_one_line(tmp_path: Path) -> None:
     run = fit(tmp_path / "a")
     cases: list[tuple[Any, dict[str, Any], str]] = [
@@ -221,6 +230,12 @@ def test_a_checkpoint_of_an_older_version_resumes_with_a_warning(tmp_path: Path)
     with pytest.warns(UserWarning, match=r"of an older version.*: .*data_contents.*") as caught:
         run = fit(tmp_path, steps=6)
     assert run.trainer.step == 6 and len(caught) == 1
+
+
+def test_fewer_steps_than_the_run_has_are_a_warning(tmp_path: Path) -> None:
+    fit(tmp_path, steps=6)
+    with pytest.warns(UserWarning, match=r"^out: .* holds a run of 6 steps, more than steps=4; "):
+        assert fit(tmp_path, steps=4).trainer.step == 6
 
 
 def test_compilation_is_reported(tmp_path: Path) -> None:

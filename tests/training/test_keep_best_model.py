@@ -71,6 +71,49 @@ def test_a_run_predicts_with_the_model_chosen_by_a_validator_without_labels(
     assert not torch.equal(recorded[0], recorded[-1])
 
 
+class Falling:
+    """A measure whose first value is the best."""
+
+    def __init__(self) -> None:
+        self.value = 0.0
+
+    def __call__(self, _: Any) -> float:
+        self.value -= 1
+        return self.value
+
+
+@pytest.mark.parametrize("save_every", [3, 4, 8])
+def test_the_file_holds_the_best_model_also_where_the_last_step_is_saved(
+    tmp_path: Path, save_every: int
+) -> None:
+    x = torch.randn(40, 2)
+    best = KeepBestModel(Falling(), every=2)
+    settings = {"steps": 8, "lr": 0.01, "batch_size": 20, "device": "cpu"}
+    run = fit(
+        "generate", "nsgan", x, callbacks=[best], out=tmp_path, save_every=save_every, **settings
+    )
+    assert best.best_step == 2
+    assert torch.equal(load(tmp_path).sample(8, seed=0), run.sample(8, seed=0))
+
+
+def test_a_run_that_continues_after_its_end_averages_on_from_the_last_model(
+    tmp_path: Path,
+) -> None:
+    x = torch.randn(40, 2)
+    settings = {"lr": 0.01, "batch_size": 20, "device": "cpu"}
+
+    def run_of(steps: int, folder: str) -> tuple[Any, KeepBestModel]:
+        best = KeepBestModel(lambda model: float(abs(model.sample(50)).mean()), every=2)
+        out = tmp_path / folder
+        return fit("generate", "nsgan", x, callbacks=[best], out=out, steps=steps, **settings), best
+
+    run_of(4, "both")
+    again, best = run_of(12, "both")
+    once, best_once = run_of(12, "once")
+    assert (best.best, best.best_step) == (best_once.best, best_once.best_step)
+    assert torch.equal(again.sample(8, seed=0), once.sample(8, seed=0))
+
+
 def test_keep_best_model_needs_an_average_before_it() -> None:
     with pytest.raises(ValueError, match=r"^callbacks: expected an EMA before KeepBestModel"):
         build(4, [KeepBestModel(lambda _: 0.0, every=2), EMA(0.9)]).run()

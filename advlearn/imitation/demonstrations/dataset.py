@@ -57,6 +57,9 @@ class Demonstrations:
 
     def __post_init__(self) -> None:
         check_layout(self.observations, self.actions, self.lengths, self.terminated)
+        if self.lengths.dtype.kind == "u" or self.lengths.dtype.itemsize < 4:
+            # A short type cannot hold the number of states; numpy cannot split by an unsigned one.
+            object.__setattr__(self, "lengths", self.lengths.astype(np.int64))
         episodes, steps = len(self.lengths), int(np.sum(self.lengths))
         if len(self.terminated) != episodes:
             raise ValueError(

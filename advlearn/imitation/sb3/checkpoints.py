@@ -23,6 +23,7 @@ from advlearn.imitation.sb3.finite import RunGuard, moments
 from advlearn.imitation.sb3.off_policy import OffPolicyReward
 from advlearn.imitation.sb3.on_policy import OnPolicyReward
 from advlearn.imitation.sb3.plain_states import PlainStates, objects_of
+from advlearn.imitation.sb3.resume_settings import check_optimizers
 from advlearn.imitation.settings import CHANGEABLE
 from advlearn.imitation.summary import HISTORY, write_history
 from advlearn.training import checkpoint, rng, structure
@@ -32,7 +33,6 @@ from advlearn.training.structure import Count, Every, Row
 
 # Attributes with the counters and computed values of algorithms; each algorithm has some of them.
 COUNTERS = ("num_timesteps", "_n_updates", "_episode_num", "_n_calls", "exploration_rate")
-
 
 CONTENT: Final = {
     "recipe": dict,
@@ -169,6 +169,7 @@ class Checkpoints(BaseCallback):
         policy = algorithm.get_parameters()["policy"]
         self._check_shapes("policy", state["policy"]["policy"], policy)
         algorithm.set_parameters(state["policy"])
+        check_optimizers(algorithm, self.folder)
         for name, values in state["variables"].items():
             _variables(algorithm)[name].data.copy_(values)
         for name, value in state["counters"].items():

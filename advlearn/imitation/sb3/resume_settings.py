@@ -2,6 +2,8 @@
 
 import hashlib
 import re
+from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnvWrapper
 
 from advlearn.core.identity import constructor_values
+from advlearn.core.optimizer_state import check_fits
 from advlearn.imitation.demonstrations.dataset import Demonstrations
 from advlearn.imitation.on_device.environment import unwrap_batch
 
@@ -36,6 +39,25 @@ _NOT_COMPARED = (
 _SCHEDULES = ("clip_range", "clip_range_vf")
 # Arguments that are objects with a readable text.
 _OBJECTS = ("action_noise", "train_freq", "policy_kwargs", "policy_class")
+
+
+def check_optimizers(algorithm: BaseAlgorithm, folder: Path) -> None:
+    """Check the restored state of the policy's optimizers against their parameters.
+
+    Args:
+        algorithm: The algorithm.
+        folder: Folder of the checkpoint, for the message.
+
+    Raises:
+        ValueError: A value has another shape than its parameter.
+    """
+    for name in algorithm.get_parameters():
+        part = attrgetter(name)(algorithm)
+        if isinstance(part, torch.optim.Optimizer):
+            try:
+                check_fits(part, part.state_dict())
+            except ValueError as error:
+                raise ValueError(f"out: {folder} holds a damaged checkpoint: {error}") from None
 
 
 def resume_settings(
