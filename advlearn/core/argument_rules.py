@@ -57,7 +57,7 @@ def rule_of(hint: Any) -> Rule:
         hint: An annotation, as `typing.get_type_hints` returns it with its extras.
 
     Example:
-        >>> rule_of(tuple[int, ...])("shape", [np.int64(1), 8])
+        >>> rule_of(tuple[int, ...])("shape", [1, 8])
         (1, 8)
     """
     plain = _PLAIN.get(hint) if isinstance(hint, type) else None
