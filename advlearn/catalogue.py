@@ -146,12 +146,13 @@ def request(text: str, objective: Spec | None = None) -> Request:
                 return Request(row, {**(row.options if keep else {}), **given}, terms)
     except ValueError as error:
         raise ValueError(str(error).replace("objective: ", "task: ", 1)) from None
-    head = text.partition("(")[0].strip()
+    head = pieces[0].partition("(")[0].strip()
     if registry.canonical("objective", head).lower() in registry.entries():
         raise ValueError(
             f"task: expected a task or a method, got the objective {head!r}; "
-            f"use fit('generate', objective={head!r})"
+            f"use fit('generate', objective={text.strip()!r})"
         )
+    head = text.partition("(")[0].strip()
     raise ValueError(f"task: {unknown(head, [*methods(), *task_names()])}")
 
 

@@ -13,9 +13,6 @@ app = typer.Typer(
     help="Adversarial learning for PyTorch.", no_args_is_help=True, pretty_exceptions_enable=False
 )
 
-
-shell_sharing.add_to(app)
-
 OUT = "Folder of the run; default runs/TASK-OBJECTIVE-DATA."
 
 
@@ -321,8 +318,11 @@ def sample(
 
 @app.command()
 def lab(port: int = 0, browser: bool = True) -> None:
-    """Train small games in the browser; port 0 takes a free one. Install advlearn[lab]."""
+    """Train small games in the browser; port 0 takes a free one. It needs the extra `lab`."""
     from advlearn.lab.serving import serve
 
     with one_line_errors(None):
         serve(port, browser=browser)
+
+
+shell_sharing.add_to(app)

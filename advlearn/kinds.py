@@ -9,6 +9,7 @@ from typing import Any, cast, final
 from advlearn import catalogue
 from advlearn.core import naming, registry
 from advlearn.core.method import Method
+from advlearn.core.naming import suggestion
 from advlearn.terminal_math import plain
 
 KINDS = (
@@ -176,6 +177,9 @@ def method_items(field: str) -> list[Item]:
     rows = [item for item in everything if item.kind == "method" and item.field == field]
     if not rows:
         known = sorted({item.field for item in everything if item.kind == "method"})
-        raise ValueError(f"for: expected one of {', '.join(known)}, got {field!r}")
+        hint = suggestion(field, known)
+        raise ValueError(
+            f"for: expected one of {', '.join(known)}, got {field!r}{hint and '; '}{hint}"
+        )
     tasks = {cast(Method, row.target).task for row in rows}
     return rows + [item for item in everything if item.kind == "task" and item.name in tasks]

@@ -4,6 +4,7 @@ import textwrap
 from itertools import groupby
 
 from advlearn import kinds
+from advlearn.core.naming import suggestion
 
 WIDTH = 100
 NAME = 30
@@ -39,7 +40,10 @@ def listing(field: str | None = None, kind: str | None = None) -> str:
         methods of semi-supervised
     """
     if kind is not None and kind not in kinds.KINDS:
-        raise ValueError(f"kind: expected one of {', '.join(kinds.KINDS)}, got {kind!r}")
+        hint = suggestion(kind, kinds.KINDS)
+        raise ValueError(
+            f"kind: expected one of {', '.join(kinds.KINDS)}, got {kind!r}{hint and '; '}{hint}"
+        )
     items = kinds.items() if field is None else kinds.method_items(field.replace("-", "_"))
     chosen = [item for item in items if kind in (None, item.kind)]
     lines: list[str] = []

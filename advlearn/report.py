@@ -23,6 +23,9 @@ from advlearn.run import Run
 COUNT = 1000
 """Largest number of samples that are measured."""
 
+FEWEST = 6
+"""Least number of samples that are measured: density and coverage need more than 5 neighbours."""
+
 
 def measure(real: Tensor, fake: Tensor) -> dict[str, float]:
     """Compare two sets of samples as flat vectors.
@@ -66,7 +69,11 @@ def report(run: Run, data: Any) -> None:
     console = Console()
     source = getattr(type(run.task), "load_data", load_data)(data)
     if isinstance(source, ArrayDataset) and hasattr(run.ema_model, "sample"):
-        console.print(_sample_table(run, source))
+        half = min(COUNT, len(source) // 2)
+        if half < FEWEST:
+            console.print(f"no metrics: expected {2 * FEWEST} samples or more, got {len(source)}")
+        else:
+            console.print(_sample_table(run, source, half))
     elif not isinstance(source, StreamedDataset) and hasattr(run.ema_model, "predict"):
         test = source.test()
         measured = source if test is None else test
@@ -76,11 +83,11 @@ def report(run: Run, data: Any) -> None:
             table.add_row(name, f"{value:.4f}")
         console.print(table)
     for name, health in run.health().items():
-        console.print(f"{name}: {health.verdict}", highlight=False)
+        console.print(f"{name}: {health.verdict}", highlight=False, soft_wrap=True)
     if run.out is not None:
-        console.print(f"files: {run.out}", highlight=False)
+        console.print(f"files: {run.out}", highlight=False, soft_wrap=True)
         for path in sorted(run.out.iterdir()):
-            console.print(f"  {path}", highlight=False)
+            console.print(f"  {path}", highlight=False, soft_wrap=True)
 
 
 def evaluate(
@@ -194,12 +201,11 @@ _EVALUATIONS: Mapping[type, Callable[[Run, Any], dict[str, float]]] = MappingPro
 )
 
 
-def _sample_table(run: Run, data: ArrayDataset) -> Any:
+def _sample_table(run: Run, data: ArrayDataset, half: int) -> Any:
     """Compare samples with half of the data, and the other half with it for reference."""
     from rich.table import Table
 
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
-    half = min(COUNT, len(data) // 2)
     real, held_out = data.rows(order[:half]), data.rows(order[half : 2 * half])
     of_samples = measure(real, run.sample(half, seed=0).cpu())
     of_held_out = measure(real, held_out)

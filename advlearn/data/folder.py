@@ -120,9 +120,9 @@ class FolderImages(Dataset[Any]):
             channels = max(channels, header.channels)
             if header.size != first.size and self.size is None:
                 raise ValueError(
-                    f"data: expected images of {_by(first.size)} pixels like "
+                    f"data: expected images of {_by(first.size)} pixels (height x width) like "
                     f"{self.paths[0].name!r}, got {_by(header.size)} in {str(path)!r}; crop and "
-                    f"resize with load(data, size={min(first.size)})"
+                    f"resize with data=advlearn.data.load(..., size={min(first.size)})"
                 )
             if header.kind != first.kind:
                 raise ValueError(
@@ -182,4 +182,4 @@ def decoded(dataset: FolderImages) -> Iterator[np.ndarray[Any, Any]]:
 
 
 def _by(size: tuple[int, int]) -> str:
-    return f"{size[0]}x{size[1]}"
+    return f"{size[1]}x{size[0]}"

@@ -1,5 +1,6 @@
 """Outputs of a run of imitation: a report, a learning curve and a video."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,10 @@ def report(run: ImitationResult, folder: str | Path, episodes: Count = 20) -> No
     folder = run.save(folder)
     plot_learning_curve(run, folder / "curve.png")
     returns = run.returns(episodes=episodes)
+    expert = run.demonstrations.expert_return
     print(
         f"return {returns.mean():.1f} +- {returns.std():.1f} over {episodes} episodes, the "
-        f"expert's {run.demonstrations.expert_return:.1f}"
+        f"expert's {'is unknown' if math.isnan(expert) else f'{expert:.1f}'}"
     )
     print(f"policy (stable-baselines3), reward and curve: {folder}")
 

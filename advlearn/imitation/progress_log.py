@@ -1,5 +1,6 @@
 """The progress of a run of imitation: rows of its history, and a line for each tenth."""
 
+import math
 import sys
 import time
 from typing import final
@@ -58,9 +59,11 @@ class ProgressLog:
         if tenth > self._tenth and not self.quiet:
             self._tenth = tenth
             verdict = self.run.reward.adversary.health().verdict
+            expert = self.run.demonstrations.expert_return
+            of_expert = "" if math.isnan(expert) else f" of {expert:.1f}"
             print(
-                f"{algorithm.num_timesteps} steps: return {mean:.1f} of "
-                f"{self.run.demonstrations.expert_return:.1f}; {verdict}{self._speed()}",
+                f"{algorithm.num_timesteps} steps: return {mean:.1f}{of_expert}; "
+                f"{verdict}{self._speed()}",
                 file=sys.stderr,
             )
         if self._start is None:

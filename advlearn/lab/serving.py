@@ -1,5 +1,6 @@
 """Start the lab on this machine and open the page."""
 
+import os
 import secrets
 import socket
 import webbrowser
@@ -38,7 +39,13 @@ def serve(port: int = 0, *, browser: bool = True) -> None:
     torch.set_num_threads(1)
     with socket.socket() as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((HOST, port))
+        try:
+            listening.bind((HOST, port))
+        except OSError as error:
+            reason = os.strerror(error.errno or 0).lower()
+            raise OSError(
+                f"port: expected a free port, got {port}: {reason}; choose another, or 0 for any"
+            ) from None
         listening.listen()
         taken = listening.getsockname()[1]
         token = secrets.token_urlsafe(24)

@@ -164,7 +164,7 @@ def test_pictures_of_several_sizes_are_cropped_and_resized_on_request(tmp_path):
     wide[:, 4:12] = 255
     Image.fromarray(wide).save(tmp_path / "a.png")
     Image.fromarray(np.full((16, 16), 255, np.uint8)).save(tmp_path / "b.png")
-    with pytest.raises(ValueError, match=r"expected images of 16x8 .*got 16x16.*size=8"):
+    with pytest.raises(ValueError, match=r"expected images of 8x16 .*got 16x16.*size=8"):
         load(tmp_path)
     x = both(tmp_path, size=8)
     assert x.shape == (2, 1, 8, 8) and bool((x == 1).all())
