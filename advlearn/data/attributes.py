@@ -145,16 +145,22 @@ def attribute_columns(sensitive: Any) -> dict[str, Any]:
     if columns is not None:
         for name, values in columns.items():
             check_array(name, values)
+            shape = to_array(values, name).shape
+            if len(shape) != 1:
+                raise ValueError(
+                    f"sensitive_features: expected one value per sample, (N,), in column {name!r}, "
+                    f"got shape {shape}"
+                )
         return columns
     name = str(getattr(sensitive, "name", None) or "sensitive")
     check_array(name, sensitive)
-    array = to_array(sensitive, "sensitive")
+    array = to_array(sensitive, "sensitive_features")
     if array.ndim == 1:
         return {name: array}
     if array.ndim != 2:
         raise ValueError(
-            f"{name}: expected one value per sample, (N,), or several, (N, k), "
-            f"got shape {array.shape}"
+            "sensitive_features: expected one value per sample, (N,), or several, (N, k), got "
+            f"shape {array.shape}"
         )
     return {f"{name}{k}": array[:, k] for k in range(array.shape[1])}
 

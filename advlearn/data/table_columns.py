@@ -59,6 +59,9 @@ def to_array(value: Any, name: str = "column") -> np.ndarray:
         value: The values.
         name: Name of the argument, for error messages.
 
+    Raises:
+        ValueError: Rows of several lengths, or a tensor without dense values.
+
     Example:
         >>> to_array([1, "1"]).tolist(), to_array(np.array([1, 2], dtype=object)).dtype.kind
         ([1, '1'], 'i')
@@ -74,6 +77,12 @@ def to_array(value: Any, name: str = "column") -> np.ndarray:
     if array.dtype.kind != "O" or array.ndim != 1:
         return array
     items = array.tolist()
+    nested = next((i for i in items if isinstance(i, list | tuple | set | dict | np.ndarray)), None)
+    if nested is not None:
+        raise ValueError(
+            f"{name}: expected one value per sample, or rows of one length, got rows such as "
+            f"{str(nested)[:40]}"
+        )
     # Labels of one type, such as 1 and 2 but not 1 and True, and without a missing value.
     if (
         items

@@ -241,3 +241,19 @@ def test_other_estimators_are_scored_too() -> None:
     decided = model.predict(X) == "yes"
     rates = [decided[group == SEX].mean() for group in "fm"]
     assert score == pytest.approx(min(rates) / max(rates))
+
+
+@pytest.mark.parametrize(
+    ("sensitive", "message"),
+    [
+        ({"a": 1}, r"in column 'a', got shape \(\)"),
+        ({"a": np.zeros((20, 2))}, r"in column 'a', got shape \(20, 2\)"),
+        (5, r"or several, \(N, k\), got shape \(\)"),
+        ("m", r"or several, \(N, k\), got shape \(\)"),
+        (10 * [[1, 2], [3]], r"or rows of one length, got rows such as \[1, 2\]"),
+    ],
+)
+def test_sensitive_features_of_another_form_are_one_line(sensitive: Any, message: str) -> None:
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    with pytest.raises(ValueError, match=f"^sensitive_features: .*{message}"):
+        AdversarialFairClassifier(steps=1).fit(x, x[:, 0] > 0, sensitive_features=sensitive)
