@@ -65,6 +65,12 @@ class Run:
         self.trainer = trainer
         self.out = out
 
+    def __repr__(self) -> str:
+        step = None if self.trainer is None else self.trainer.step
+        data = self.config.get("settings", {}).get("data")
+        out = None if self.out is None else str(self.out)
+        return f"Run(method={self.config.get('method')!r}, {data=}, {step=}, {out=})"
+
     @checked
     def sample(
         self,

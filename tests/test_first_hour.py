@@ -69,8 +69,23 @@ def test_an_unknown_return_of_the_expert_is_not_printed_as_a_number(
     from advlearn.imitation.outputs import report as report_on_imitation
 
     demonstrations: Any = replace(load_demonstrations("cartpole"), expert_return=float("nan"))
+    assert repr(demonstrations) == (
+        f"Demonstrations(episodes=50, transitions={len(demonstrations)}, env_id='CartPole-v1', "
+        "expert_return=nan)"
+    )
     run = imitate(demonstrations, steps=2048)
+    assert repr(run) == (
+        "ImitationResult(method='gail', policy='PPO', env_id='CartPole-v1', steps=2048)"
+    )
     report_on_imitation(run, tmp_path / "run", episodes=1)
     found = capsys.readouterr()
     assert "the expert's is unknown" in found.out
     assert "return" in found.err and "nan" not in found.err + found.out
+
+
+def test_a_run_is_printed_in_one_line(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"data": "ring", "steps": 2, "batch_size": 8, "callbacks": ()}
+    run = advlearn.fit("nsgan", out=tmp_path, **settings)
+    kept = f"out={str(tmp_path)!r})"
+    assert repr(run) == f"Run(method='nsgan', data='ring', step=2, {kept}"
+    assert repr(advlearn.load(tmp_path)) == f"Run(method='nsgan', data='ring', step=None, {kept}"

@@ -58,6 +58,11 @@ class ImitationResult:
         self.history: list[dict[str, Any]] = []
         self.evaluations: list[dict[str, Any]] = []
 
+    def __repr__(self) -> str:
+        method = None if self.method is None else self.method.name
+        policy, steps = type(self.policy).__name__, self.policy.num_timesteps
+        return f"ImitationResult({method=}, {policy=}, env_id={self.env_id!r}, {steps=})"
+
     @property
     def best(self) -> dict[str, Any] | None:
         """The first row of `evaluations` with the highest return; None without rows."""

@@ -55,6 +55,13 @@ class Demonstrations:
     expert_return: float = float("nan")
     env_settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
+    def __repr__(self) -> str:
+        counts = f"episodes={self.episodes}, transitions={len(self)}"
+        return (
+            f"Demonstrations({counts}, env_id={self.env_id!r}, "
+            f"expert_return={self.expert_return:g})"
+        )
+
     def __post_init__(self) -> None:
         check_layout(self.observations, self.actions, self.lengths, self.terminated)
         if self.lengths.dtype.kind == "u" or self.lengths.dtype.itemsize < 4:
