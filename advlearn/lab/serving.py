@@ -1,6 +1,5 @@
 """Start the lab on this machine and open the page."""
 
-import os
 import secrets
 import socket
 import webbrowser
@@ -42,7 +41,7 @@ def serve(port: int = 0, *, browser: bool = True) -> None:
         try:
             listening.bind((HOST, port))
         except OSError as error:
-            reason = os.strerror(error.errno or 0).lower()
+            reason = str(error.strerror).lower()
             raise OSError(
                 f"port: expected a free port, got {port}: {reason}; choose another, or 0 for any"
             ) from None
