@@ -61,7 +61,7 @@ def table(
             raise ValueError(f"data: expected a table among {', '.join(known)}, got {x!r}; {hint}")
         return TABLES[stem]("train" if x == stem else "test")
     features = samples(array_of(x, "x"))
-    columns = attribute_columns(sensitive)
+    columns = attribute_columns(sensitive, "sensitive")
     kinds = check_kinds(kinds, columns)
     encoded = {
         name: encode_attribute(name, values, len(features), kinds.get(name))
@@ -128,12 +128,13 @@ def open_table(data: Any) -> TabularDataset:
     return table(*data)
 
 
-def attribute_columns(sensitive: Any) -> dict[str, Any]:
+def attribute_columns(sensitive: Any, argument: str = "sensitive_features") -> dict[str, Any]:
     """Return sensitive attributes by name.
 
     Args:
         sensitive: A mapping, a data frame of any library, a structured array, or an array (N,) or
             (N, k).
+        argument: Name of the argument, for error messages.
 
     Returns:
         The values of each attribute; columns of an array are numbered.
@@ -141,26 +142,26 @@ def attribute_columns(sensitive: Any) -> dict[str, Any]:
     Raises:
         ValueError: An array of another shape or with a mask, or two columns of one name.
     """
-    columns = named_columns(sensitive, "sensitive_features")
+    columns = named_columns(sensitive, argument)
     if columns is not None:
         for name, values in columns.items():
             check_array(name, values)
             shape = to_array(values, name).shape
             if len(shape) != 1:
                 raise ValueError(
-                    f"sensitive_features: expected one value per sample, (N,), in column {name!r}, "
-                    f"got shape {shape}"
+                    f"{argument}: expected one value per sample, (N,), in column {name!r}, got "
+                    f"shape {shape}"
                 )
         return columns
     name = str(getattr(sensitive, "name", None) or "sensitive")
     check_array(name, sensitive)
-    array = to_array(sensitive, "sensitive_features")
+    array = to_array(sensitive, argument)
     if array.ndim == 1:
         return {name: array}
     if array.ndim != 2:
         raise ValueError(
-            "sensitive_features: expected one value per sample, (N,), or several, (N, k), got "
-            f"shape {array.shape}"
+            f"{argument}: expected one value per sample, (N,), or several, (N, k), got shape "
+            f"{array.shape}"
         )
     return {f"{name}{k}": array[:, k] for k in range(array.shape[1])}
 

@@ -77,7 +77,7 @@ def to_array(value: Any, name: str = "column") -> np.ndarray:
     if array.dtype.kind != "O" or array.ndim != 1:
         return array
     items = array.tolist()
-    nested = next((i for i in items if isinstance(i, list | tuple | set | dict | np.ndarray)), None)
+    nested = next((i for i in items if isinstance(i, list | tuple | np.ndarray)), None)
     if nested is not None:
         raise ValueError(
             f"{name}: expected one value per sample, or rows of one length, got rows such as "
