@@ -9,7 +9,6 @@ from typing import Any, cast, final
 from advlearn import catalogue
 from advlearn.core import naming, registry
 from advlearn.core.method import Method
-from advlearn.core.naming import suggestion
 from advlearn.terminal_math import plain
 
 KINDS = (
@@ -177,7 +176,7 @@ def method_items(field: str) -> list[Item]:
     rows = [item for item in everything if item.kind == "method" and item.field == field]
     if not rows:
         known = sorted({item.field for item in everything if item.kind == "method"})
-        hint = suggestion(field, known)
+        hint = naming.suggestion(field, known)
         raise ValueError(
             f"for: expected one of {', '.join(known)}, got {field!r}{hint and '; '}{hint}"
         )

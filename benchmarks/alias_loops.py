@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import count_loops
 import torch
 from count_loops import ADAM
 from gpu_loops import Draw, Optimizers, Step, noise
@@ -157,7 +158,7 @@ ALIASES_BY_HAND: dict[str, Build] = {
     "lsgan": Pointwise(
         lambda s: (s - 1).square() / 2, lambda s: s.square() / 2, lambda s: (s - 1).square() / 2
     ),
-    "geometric-gan": hinge,
+    "geometric-gan": count_loops.hinge,
     "hinge2": Pointwise(hinge.real, hinge.fake, hinge.real),
     "sngan": Pointwise(hinge.real, hinge.fake, hinge.generator, 5, (2e-4, (0.0, 0.9))),
     "f-gan": kl,

@@ -167,7 +167,7 @@ def split(batch: Batch, parts: int) -> list[tuple[Batch, float]]:
         >>> [(x.tolist(), share) for (x,), share in split((torch.arange(4),), 2)]
         [([0, 1], 0.5), ([2, 3], 0.5)]
     """
-    parts = min(parts, *map(len, batch), len(batch[0]))
+    parts = min(parts, *map(len, batch))
     columns = [x.tensor_split(parts) for x in batch]
     pieces = [tuple(column[i] for column in columns) for i in range(parts)]
     return [(piece, len(piece[0]) / len(batch[0])) for piece in pieces]
