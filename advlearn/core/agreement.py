@@ -75,12 +75,13 @@ def require_same(settings: Mapping[str, Any]) -> None:
         _raise_difference(distributed.gather_objects(texts))
 
 
-def require_same_weights(run: Stoppable, modules: Iterable[nn.Module]) -> None:
+def require_same_weights(run: Stoppable, modules: Iterable[nn.Module], **settings: object) -> None:
     """Raise in every process if steps, or the names and shapes of weights, differ.
 
     Args:
         run: The run.
         modules: Modules whose weights the processes share.
+        **settings: Plain values that must be the same, too.
 
     Raises:
         ValueError: If one differs between processes.
@@ -89,7 +90,27 @@ def require_same_weights(run: Stoppable, modules: Iterable[nn.Module]) -> None:
         return
     states = [module.state_dict() for module in modules]
     shapes = [(k, tuple(v.shape)) for s in states for k, v in s.items() if isinstance(v, Tensor)]
-    require_same({"steps": run.steps, "step": run.step, "networks": checksum(shapes)})
+    same = {"steps": run.steps, "step": run.step, "networks": checksum(shapes)}
+    require_same({**same, **settings})
+
+
+def shared_reason(reason: str | None) -> str | None:
+    """Return the reason of the first process that has one, in all of them; waits for all.
+
+    Args:
+        reason: Why this process does without something, or None.
+
+    Example:
+        >>> shared_reason("the solver is on the host")
+        'the solver is on the host'
+    """
+    if distributed.world_size() == 1:
+        return reason
+    found = [flag for (flag,) in distributed.gather_numbers([reason is not None])]
+    if not any(found):
+        return None
+    rank = found.index(1)
+    return f"rank {rank}: {distributed.gather_objects(reason)[rank]}"
 
 
 def is_over(run: Stoppable, interrupted: list[int]) -> bool:

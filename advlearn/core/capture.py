@@ -7,14 +7,15 @@ import warnings
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Protocol, final, runtime_checkable
+from typing import Any, Protocol, cast, final, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from advlearn.core import distributed
+from advlearn.core import agreement, distributed
 from advlearn.core.adversary import Adversary
 from advlearn.core.chain import Schedule
+from advlearn.core.graphs import CudaGraphs, Graphs
 from advlearn.core.host_parts import HostParts
 from advlearn.core.host_reads import HostReads
 from advlearn.core.protocols import Grows
@@ -51,10 +52,11 @@ class Training(Protocol):
     def learn(self, batches: Iterator[Batch]) -> None: ...
 
 
-def reason_against_training(training: Training) -> str | None:
-    """Return why the steps of a run cannot be captured, or None."""
-    if distributed.world_size() > 1:
-        return "several processes train together"
+def reason_against_training(training: Training, device: torch.device) -> str | None:
+    """Return why the steps of a run on a device cannot be captured, or None."""
+    reason = distributed.reason_against_capture(modules_of(training), device)
+    if reason is not None:
+        return reason
     reason = training.turns.reason_against_capture()
     if reason is not None:
         return reason
@@ -75,31 +77,27 @@ def reason_against_training(training: Training) -> str | None:
 
 def captured_steps(training: Training, device: torch.device) -> "CapturedSteps | None":
     """Return what captures the steps of a run; None after a warning that says why not."""
-    return captured_by(training.learn, training, device)
+    return captured_by(training.learn, training, CudaGraphs(device))
 
 
-def captured_by(
-    learn: Learn,
-    training: Training,
-    device: torch.device,
-    generators: Sequence[torch.Generator] = (),
-) -> "CapturedSteps | None":
+def captured_by(learn: Learn, training: Training, graphs: Graphs) -> "CapturedSteps | None":
     """Return what captures steps that `learn` makes with the parts of a run, as `captured_steps`.
+
+    Several processes capture together or not at all.
 
     Args:
         learn: The step.
         training: The run whose weights, optimizers and rates it uses.
-        device: The CUDA device.
-        generators: The generators, besides that of the device, that it draws from.
+        graphs: What records the steps.
     """
-    reason = reason_against_training(training)
+    reason = agreement.shared_reason(reason_against_training(training, graphs.device))
     if reason is not None:
         warn(reason)
         return None
     modules = modules_of(training)
     # Once: a search of all modules takes longer than the launch of a small graph.
     kind = partial(kind_of_step, training, host_states(modules))
-    return CapturedSteps(learn, kind, modules, training.rates.optimizers, device, generators)
+    return CapturedSteps(learn, kind, modules, training.rates.optimizers, graphs)
 
 
 def modules_of(training: Training) -> list[nn.Module]:
@@ -137,8 +135,7 @@ class CapturedSteps:
         kind: Returns the kind of the next step, or None if it shall not be captured.
         modules: The modules whose parameters and buffers must keep their place.
         optimizers: The optimizers whose state must keep its place.
-        device: The CUDA device.
-        generators: The generators, besides that of the device, that the step draws from.
+        graphs: What records the steps.
     """
 
     def __init__(
@@ -147,8 +144,7 @@ class CapturedSteps:
         kind: Callable[[], Hashable],
         modules: Sequence[nn.Module],
         optimizers: Sequence[torch.optim.Optimizer],
-        device: torch.device,
-        generators: Sequence[torch.Generator] = (),
+        graphs: Graphs,
     ) -> None:
         self.reason: str | None = None
         self.replays = 0
@@ -156,92 +152,107 @@ class CapturedSteps:
         self._kind = kind
         self._modules = modules
         self._optimizers = optimizers
-        self._device = device
-        self._generators = list(generators)
+        self._graphs = graphs
         self._usual_steps = 0
         self._searched: set[Hashable] = set()
         self._inputs: dict[Hashable, list[Batch]] = {}
-        self._graphs: dict[Hashable, tuple[torch.cuda.CUDAGraph, HostParts]] = {}
-        self._stream = torch.cuda.Stream(device)
+        self._captured: dict[Hashable, tuple[Callable[[], None], HostParts]] = {}
 
     @contextmanager
     def on_stream(self) -> Generator[None]:
         """Use the stream on which steps are captured in the block; free the graphs after it."""
-        outside = torch.cuda.current_stream(self._device)
-        self._stream.wait_stream(outside)
-        try:
-            with torch.cuda.stream(self._stream):
+        with self._graphs.stream():
+            try:
                 yield
-        finally:
-            outside.wait_stream(self._stream)
-            self._graphs.clear()
-            self._inputs.clear()
+            finally:
+                self._captured.clear()
+                self._inputs.clear()
 
     def run(self, batches: list[Batch]) -> None:
-        """Run one step on `batches`, as a replay where its kind is captured."""
+        """Run one step on `batches`, as a replay where its kind is captured.
+
+        Raises:
+            ValueError: If batches change their shape while several processes replay steps.
+        """
         kind = None if self.reason is not None else self._kind()
         if kind is None:
             self._learn(iter(batches))
             return
         shapes = tuple((x.shape, x.dtype, x.device) for batch in batches for x in batch)
+        other = self._other_shapes(shapes)
         inputs, kind = self._filled(shapes, batches), (shapes, kind)
-        if kind in self._graphs:
-            graph, parts = self._graphs[kind]
-            graph.replay()
+        if kind in self._captured:
+            replay, parts = self._captured[kind]
+            replay()
             parts.repeat()
             self.replays += 1
         elif self._usual_steps < WARMUP or kind not in self._searched:
-            self._run_as_usual(kind, inputs)
+            self._run_as_usual(kind, inputs, other)
         else:
             self._capture(kind, inputs)
+
+    def _other_shapes(self, shapes: tuple[Any, ...]) -> str | None:
+        """Return why several processes cannot capture batches of these shapes, or None.
+
+        All processes must replay a collective, or none. They agree on it while steps run as usual,
+        but a replay does not tell the others that the next batch has another shape.
+        """
+        if not self._inputs or shapes in self._inputs or distributed.world_size() == 1:
+            return None
+        if self._usual_steps < WARMUP:
+            return "the batches of several processes change their shape"
+        first = cast(tuple[Any, ...], next(iter(self._inputs)))
+        was, now = ([tuple(shape) for shape, *_ in each] for each in (first, shapes))
+        raise ValueError(
+            f"capture: expected batches of one shape in several processes, got {now} after {was}; "
+            "make them equal, as by padding or drop_last=True, or pass capture=False"
+        )
 
     def _filled(self, shapes: Hashable, batches: list[Batch]) -> list[Batch]:
         """Copy batches into the tensors that the graphs read, and return these."""
         held = self._inputs.get(shapes)
         if held is None:
-            held = [tuple(x.to(self._device, copy=True) for x in batch) for batch in batches]
+            held = [tuple(x.to(self._graphs.device, copy=True) for x in batch) for batch in batches]
             self._inputs[shapes] = held
             return held
         into, values = ([x for batch in side for x in batch] for side in (held, batches))
         torch._foreach_copy_(into, values)  # pyright: ignore[reportPrivateImportUsage]
         return held
 
-    def _run_as_usual(self, kind: Hashable, inputs: list[Batch]) -> None:
+    def _run_as_usual(self, kind: Hashable, inputs: list[Batch], reason: str | None = None) -> None:
         self._usual_steps += 1
         # The first step of all may read values: a head looks once at what its critic returns.
         if self._usual_steps == 1:
             self._learn(iter(inputs))
             return
-        with HostReads(self._device, self._generators) as reads:
+        with HostReads(self._graphs.device, self._graphs.generators) as reads:
             self._learn(iter(inputs))
         self._searched.add(kind)
-        if reads.found is not None:
-            self._give_up(reads.found)
-        elif len(self._searched) > MOST_KINDS:
-            self._give_up(f"the last {MOST_KINDS} steps had different operations or shapes")
+        reason = reason or reads.found
+        if reason is None and len(self._searched) > MOST_KINDS:
+            reason = f"the last {MOST_KINDS} steps had different operations or shapes"
+        reason = agreement.shared_reason(reason)
+        if reason is not None:
+            self._give_up(reason)
 
     def _capture(self, kind: Hashable, inputs: list[Batch]) -> None:
         """Capture a step and replay it; after a failure run it as usual."""
-        graph, parts, held = torch.cuda.CUDAGraph(), HostParts(), self._places()
-        for generator in self._generators:
-            graph.register_generator_state(generator)
+        parts, held, replay = HostParts(), self._places(), None
         try:
-            # Each graph has its own memory: in a shared pool, one graph would overwrite the losses
-            # that another one has left.
-            with parts.recorded(), torch.cuda.graph(graph, stream=self._stream):
-                self._learn(iter(inputs))
+            with parts.recorded():
+                replay = self._graphs.capture(lambda: self._learn(iter(inputs)))
             reason = self._moved(held)
         except RuntimeError as error:
             reason = str(error).partition("\n")[0]
-            _end_failed_capture(self._device)
-        if reason is None:
-            graph.replay()
-            self._graphs[kind] = (graph, parts)
+        reason = agreement.shared_reason(reason)
+        if reason is None and replay is not None:
+            replay()
+            self._captured[kind] = (replay, parts)
             return
         parts.undo()
         for owner, key, tensor in held:
             owner[key] = tensor
-        self._give_up(reason)
+        self._give_up(str(reason))
         self._learn(iter(inputs))
 
     def _places(self) -> list[tuple[Any, Any, Tensor]]:
@@ -267,7 +278,7 @@ class CapturedSteps:
 
     def _give_up(self, reason: str) -> None:
         self.reason = reason
-        self._graphs.clear()
+        self._captured.clear()
         warn(reason)
 
 
@@ -277,10 +288,3 @@ def warn(reason: str) -> None:
         f"capture: {reason}; the run continues without CUDA graphs (capture=False silences this)",
         stacklevel=2,
     )
-
-
-def _end_failed_capture(device: torch.device) -> None:
-    """Make the generator of the device leave the state in which a failed capture left it."""
-    torch.cuda.synchronize(device)
-    with torch.cuda.graph(torch.cuda.CUDAGraph()):
-        torch.rand(1, device=device)

@@ -121,6 +121,25 @@ def waits_for_no_device() -> bool:
     return world_size() == 1 or _device_of_group().type == "cpu"
 
 
+def reason_against_capture(modules: Iterable[nn.Module], device: torch.device) -> str | None:
+    """Return why a CUDA graph cannot hold the collectives of a step on a device, or None.
+
+    Args:
+        modules: The modules that the step trains.
+        device: The device of the step. On a CPU nothing is captured but by the tests, where every
+            backend computes in order.
+    """
+    if world_size() == 1:
+        return None
+    if any(is_sharded(p) for module in modules for p in module.parameters()):
+        return "FSDP2 gathers and frees the weights of a sharded module in each step"
+    named = (part.split(":") for part in dist.get_backend_config().split(","))
+    backend = dict(cast(Iterable[tuple[str, str]], named)).get(device.type, "none")
+    if device.type != "cuda" or backend == "nccl":
+        return None
+    return f"several processes exchange gradients by {backend}, through the host; use nccl"
+
+
 def _device_of_group() -> torch.device:
     name = dist.get_backend()
     return torch.device("cuda", torch.cuda.current_device()) if name == "nccl" else _CPU

@@ -138,7 +138,7 @@ class Trainer:
     def _share_weights(self) -> None:
         """Start every process from the first one's weights and buffers."""
         modules = (self.task, *self.adversaries.values())
-        agreement.require_same_weights(self, modules)
+        agreement.require_same_weights(self, modules, capture=self.capture)
         for module in modules:
             distributed.broadcast(filter(torch.is_tensor, module.state_dict().values()))
 

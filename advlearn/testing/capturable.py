@@ -55,7 +55,7 @@ def check_capturable(step: Callable[[], object] | Trainer, *, warmup: int = 2) -
 def _check_trainer(trainer: Trainer, warmup: int) -> None:
     device = next(trainer.task.parameters()).device
     trainer.hold_on_device(device)
-    reason = reason_against_training(trainer)
+    reason = reason_against_training(trainer, device)
     if reason is not None:
         raise AssertionError(f"capturable: {reason}")
     trainer.task.train()

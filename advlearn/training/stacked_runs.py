@@ -13,6 +13,7 @@ from torch import Tensor
 from advlearn.core.callback import Callback
 from advlearn.core.capture import CapturedSteps, captured_by
 from advlearn.core.finite import NonFiniteError
+from advlearn.core.graphs import CudaGraphs
 from advlearn.core.run_loop import finish_step, run_loop
 from advlearn.core.stacked_games import StackedGames, reason_against_stacking
 from advlearn.core.trainer import Trainer
@@ -114,7 +115,9 @@ class StackedRuns:
         if self._device.type != "cuda" or not self._games.trainer.capture:
             return nullcontext()
         self._captured = captured_by(
-            self._games.learn, self._games.trainer, self._device, self._games.level.generators
+            self._games.learn,
+            self._games.trainer,
+            CudaGraphs(self._device, self._games.level.generators),
         )
         return nullcontext() if self._captured is None else self._captured.on_stream()
 

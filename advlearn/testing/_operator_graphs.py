@@ -1,0 +1,137 @@
+"""Stand-in for CUDA graphs on any device: the operators of a step, computed again in their order.
+
+A replay computes what a CUDA graph would: the same operators on the same memory, with the numbers
+of the recorded step, and no Python. So a CPU shows whether replayed training equals eager training.
+"""
+
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false, reportPrivateUsage=false
+# (PyTorch's own annotations are partial)
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, final
+
+import torch
+from torch import Tensor
+from torch._C import _distributed_c10d as c10d
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from advlearn.core.host_reads import waits
+
+Call = tuple[torch._ops.OpOverload, tuple[Any, ...], dict[str, Any], list[Tensor]]
+
+
+@final
+class OperatorGraphs:
+    """Record the operators of steps, in place of `CudaGraphs`.
+
+    Args:
+        device: The device of the steps.
+        generators: The generators, besides that of the device, that the steps draw from.
+    """
+
+    def __init__(self, device: torch.device, generators: Sequence[torch.Generator] = ()) -> None:
+        self.device = device
+        self.generators: Sequence[torch.Generator] = list(generators)
+
+    def stream(self) -> AbstractContextManager[None]:
+        """Change nothing: operators are computed in their order."""
+        return nullcontext()
+
+    def capture(self, step: Callable[[], None]) -> Callable[[], None]:
+        """Record a step, take its effects back, and return what replays it.
+
+        Raises:
+            RuntimeError: If the step reads a value on the host.
+        """
+        record = _Record()
+        states = [torch.get_rng_state(), *(g.get_state() for g in self.generators)]
+        try:
+            with record:
+                step()
+        finally:
+            record.take_back()
+            torch.set_rng_state(states[0])
+            for generator, state in zip(self.generators, states[1:], strict=True):
+                generator.set_state(state)
+        return record.replay
+
+
+@final
+class _Record(TorchDispatchMode):
+    """Keep the operators of a step with their arguments and results."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._calls: list[Call] = []
+        # Storages that the step makes, and those from before it with their contents.
+        self._made: dict[int, torch.UntypedStorage] = {}
+        self._before: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
+
+    def __torch_dispatch__(
+        self,
+        func: torch._ops.OpOverload,
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        named = kwargs or {}
+        if waits(func, args):
+            raise RuntimeError(f"{func.overloadpacket} is not permitted in a recorded step")
+        given = {self._kept(x) for x in _tensors((args, named))}
+        # Aliases, since an operator in place may give the tensor itself another shape.
+        aliases = pytree.tree_map_only(Tensor, Tensor.detach, (args, named))
+        result = func(*args, **named)
+        made: list[Tensor] = []
+        for x in _tensors(result):
+            storage = x.untyped_storage()
+            if storage._cdata not in given:
+                self._made[storage._cdata] = storage
+                made.append(x.detach())
+        # A view needs no computation again; what writes into its arguments does.
+        if made or not _is_view(func):
+            self._calls.append((func, *aliases, made))
+        return result
+
+    def replay(self) -> None:
+        """Compute the operators again, and write their results into the recorded ones."""
+        with torch.no_grad():
+            for func, args, named, made in self._calls:
+                found = func(*args, **named)
+                for part in pytree.tree_leaves(found):
+                    _wait(part)
+                given = {x.untyped_storage()._cdata for x in _tensors((args, named))}
+                new = [x for x in _tensors(found) if x.untyped_storage()._cdata not in given]
+                for into, value in zip(made, new, strict=True):
+                    into.copy_(value)
+
+    def take_back(self) -> None:
+        """Give the storages from before the step their contents again."""
+        for storage, contents in self._before.values():
+            storage.copy_(contents)
+
+    def _kept(self, x: Tensor) -> int:
+        """Keep what a storage from before the step holds, and return its key."""
+        storage = x.untyped_storage()
+        key = storage._cdata
+        if key not in self._made and key not in self._before:
+            self._before[key] = storage, storage.clone()
+        return key
+
+
+def _tensors(values: Any) -> list[Tensor]:
+    return [x for x in pytree.tree_leaves(values) if isinstance(x, Tensor)]
+
+
+def _is_view(func: torch._ops.OpOverload) -> bool:
+    """Return whether an operator returns views only and writes into nothing."""
+    writes = any(a.alias_info is not None and a.alias_info.is_write for a in func._schema.arguments)
+    aliases = [r.alias_info is not None for r in func._schema.returns]
+    return bool(aliases) and all(aliases) and not writes
+
+
+def _wait(result: Any) -> None:
+    """Wait for the end of a collective."""
+    if isinstance(result, torch.ScriptObject) and "Work" in str(result._type()):
+        c10d.Work.unbox(result).wait()

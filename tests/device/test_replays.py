@@ -1,0 +1,100 @@
+"""Test on a CPU that training by replayed steps equals eager training, bit for bit."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from advlearn import Adversary
+from advlearn.core.trainer import Trainer
+from advlearn.data import ArrayDataset, batches
+from advlearn.tasks.generate import Generate
+from advlearn.testing._operator_graphs import OperatorGraphs
+from tests.device.replayed import CPU, STEPS, both, game, replays, train
+from tests.device.test_capture import REFUSED
+from tests.device.test_games import CROSSED, GENERATE
+from tests.training.tiny import same
+
+REPLAYED = [(o, form) for o, form in CROSSED if o not in REFUSED]
+
+
+@pytest.mark.parametrize(("objective", "form"), REPLAYED)
+def test_replayed_training_equals_eager_training(objective: str, form: str) -> None:
+    eager, replayed = both(objective, form)
+    assert replays(replayed) >= 1
+    assert same(eager.state_dict(), replayed.state_dict())
+
+
+@pytest.mark.parametrize("settings", [{"schedule": "linear"}, {"accumulate": 2}], ids=str)
+def test_settings_of_the_trainer_keep_replays_equal(settings: dict[str, Any]) -> None:
+    eager, replayed = both("nsgan", GENERATE, **settings)
+    assert replays(replayed) >= STEPS - 4
+    assert same(eager.state_dict(), replayed.state_dict())
+
+
+def test_a_replay_computes_the_operators_again() -> None:
+    total, x = torch.zeros(2), torch.ones(2)
+    replay = OperatorGraphs(CPU).capture(lambda: total.add_((x * 2).unsqueeze(0).squeeze_(0)))
+    assert total.tolist() == [0, 0]
+    x.fill_(3)
+    replay()
+    replay()
+    assert total.tolist() == [12, 12]
+
+
+def test_a_read_on_the_host_cannot_be_recorded() -> None:
+    total = torch.zeros(2)
+
+    def step() -> None:
+        total.add_(1)
+        total.sum().item()
+
+    with pytest.raises(RuntimeError, match="_local_scalar_dense"):
+        OperatorGraphs(CPU).capture(step)
+    assert total.tolist() == [0, 0]
+
+
+class Counting(nn.Module):
+    """Generate from a linear layer, and count its calls in Python."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+        self.calls = 0
+
+    def forward(self, z: Tensor) -> Tensor:
+        self.calls += 1
+        return self.layer(z) * (1.0 if self.calls < 8 else 2.0)
+
+
+def test_replays_that_differ_from_eager_steps_are_noticed() -> None:
+    """The stand-in runs no Python in a replay, as a graph: a count of the module stands still."""
+
+    def trained(graphs: OperatorGraphs | None) -> list[dict[str, float]]:
+        torch.manual_seed(0)
+        task = Generate(Counting(), latent=2, shape=(2,))
+        stream = batches(ArrayDataset(torch.randn(16, 2)), 8)
+        run = Trainer(task, {"data": Adversary(nn.Linear(2, 1), "hinge")}, stream, steps=12)
+        run.callbacks = game("nsgan", GENERATE).callbacks
+        return train(run, graphs)
+
+    expected, found = trained(None), trained(OperatorGraphs(CPU))
+    assert found[:6] == expected[:6] and found != expected
+
+
+def without_graphs(step: Callable[[], None]) -> Callable[[], None]:
+    raise RuntimeError("no memory for a graph\nat line 3")
+
+
+def test_a_failed_capture_continues_eagerly_with_equal_results(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    graphs = OperatorGraphs(CPU)
+    monkeypatch.setattr(graphs, "capture", without_graphs)
+    eager, failed = game("hinge + r1(every=3)", GENERATE), game("hinge + r1(every=3)", GENERATE)
+    expected = train(eager)
+    with pytest.warns(UserWarning, match="capture: no memory for a graph; the run continues"):
+        assert train(failed, graphs) == expected
+    assert same(eager.state_dict(), failed.state_dict()) and replays(failed) == 0

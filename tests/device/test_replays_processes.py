@@ -1,0 +1,218 @@
+"""Test that several processes replay steps together, equal to eager steps, or not at all."""
+
+import re
+import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import Any, final
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from advlearn.core import distributed
+from advlearn.core.adversary import Adversary
+from advlearn.core.trainer import Trainer
+from advlearn.data import ArrayDataset, batches
+from advlearn.tasks.generate import Generate
+from advlearn.testing import check_capturable
+from advlearn.testing._operator_graphs import OperatorGraphs
+from tests.device.replayed import CPU, Curves, both, game, replays, train
+from tests.device.test_capture import REFUSED
+from tests.device.test_games import CROSSED, GENERATE
+from tests.head.spawned import Results, in_two_processes
+from tests.head.test_sharded import sharded
+from tests.training.tiny import same
+
+FEW = [
+    ("wgan-gp", GENERATE),
+    ("hinge + r1(every=3)", GENERATE),
+    *((name, GENERATE) for name in ("mmd", "r3gan", "ragan", "began", "nsgan + ada")),
+]
+
+
+def over_nccl(job: Callable[[], Results]) -> Results:
+    """Run a job without the exchanges on the host that only Gloo makes in each step."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distributed, "waits_for_no_device", lambda: False)
+        return job()
+
+
+def equal(objective: str, form: str, rank: int, world: int) -> Results:
+    return over_nccl(partial(_equal, objective, form))
+
+
+def _equal(objective: str, form: str) -> Results:
+    check_capturable(game(objective, form))
+    eager, replayed = both(objective, form)
+    assert replays(replayed) >= 1
+    assert same(eager.state_dict(), replayed.state_dict())
+    return {"steps": replayed.step}
+
+
+def results(games: list[tuple[str, str]]) -> list[dict[str, Results | str]]:
+    return in_two_processes({f"{o} {form}": partial(equal, o, form) for o, form in games})
+
+
+def failures(games: list[tuple[str, str]]) -> list[str]:
+    first, second = results(games)
+    return [
+        f"{name}: {found}"
+        for each in (first, second)
+        for name, found in each.items()
+        if isinstance(found, str)
+    ]
+
+
+def test_replayed_steps_of_two_processes_equal_eager_ones() -> None:
+    assert failures(FEW) == []
+
+
+@pytest.mark.slow
+def test_replayed_steps_of_two_processes_equal_eager_ones_in_every_game() -> None:
+    assert failures([(o, form) for o, form in CROSSED if o not in REFUSED]) == []
+
+
+@final
+class Peculiar(nn.Module):
+    """Generate from a linear layer, and read a value on the host in the second process."""
+
+    def __init__(self, reads: bool) -> None:
+        super().__init__()
+        self.reads = reads
+        self.layer = nn.Linear(2, 2)
+
+    def forward(self, z: Tensor) -> Tensor:
+        samples: Tensor = self.layer(z)
+        return samples * (1 + 0 * samples.sum().item()) if self.reads else samples
+
+
+@final
+class FailingGraphs:
+    """Record steps, but fail after the capture in the second process."""
+
+    def __init__(self) -> None:
+        self._graphs = OperatorGraphs(CPU)
+        self.device, self.generators, self.stream = CPU, (), self._graphs.stream
+
+    def capture(self, step: Callable[[], None]) -> Callable[[], None]:
+        replay = self._graphs.capture(step)
+        if distributed.rank() == 1:
+            raise RuntimeError("no memory for a graph")
+        return replay
+
+
+@final
+class Sizes:
+    """Draw batches of changing sizes."""
+
+    def __init__(self, sizes: list[int]) -> None:
+        self.sizes = iter(sizes)
+
+    def __next__(self) -> tuple[Tensor, ...]:
+        return (torch.ones(next(self.sizes), 2),)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+def peculiar(graphs: Any, reads: bool, sizes: list[int] | None) -> Trainer:
+    torch.manual_seed(0)
+    rank, world = distributed.rank(), distributed.world_size()
+    task = Generate(Peculiar(reads), latent=2, shape=(2,))
+    data = batches(ArrayDataset(torch.randn(16, 2)), 8, rank=rank, world_size=world)
+    stream: Any = data if sizes is None else Sizes(sizes)
+    critic = nn.Linear(2, 1)
+    run = Trainer(task, {"data": Adversary(critic, "hinge")}, stream, steps=8, callbacks=[Curves()])
+    train(run, graphs)
+    return run
+
+
+def disagree(how: str, rank: int, world: int) -> Results:
+    """Train processes of which one cannot replay; return the reason and both curves."""
+
+    def job() -> Results:
+        sizes = {"in time": [4, 4, 5 - rank, *5 * [4]], "late": [4, 4, 4, 4, 4, 5, 4, 4]}.get(how)
+        reads = how == "reads" and rank == 1
+        graphs = FailingGraphs() if how == "fails" else OperatorGraphs(CPU)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            found = peculiar(graphs, reads, sizes)
+        eager = peculiar(None, False, sizes)
+        assert found.captured is not None and found.captured.replays == 0
+        return {
+            "reason": found.captured.reason,
+            "equal": found.callbacks[0].rows == eager.callbacks[0].rows,  # type: ignore[attr-defined]
+            "state": same(found.task.state_dict(), eager.task.state_dict()),
+        }
+
+    return over_nccl(job)
+
+
+def refuse(rank: int, world: int) -> Results:
+    critic = sharded(nn.Linear(2, 1), world, layers=False)
+    return {
+        "gloo": distributed.reason_against_capture([], torch.device("cuda")),
+        "sharded": distributed.reason_against_capture([critic], torch.device("cuda")),
+        "gloo on a CPU": distributed.reason_against_capture([], CPU),
+    }
+
+
+def other_capture(rank: int, world: int) -> Results:
+    game("nsgan", GENERATE, capture=bool(rank)).run()
+    return {}
+
+
+REASONS = {
+    "reads": r"rank 1: aten._local_scalar_dense reads a value on the host at test_replays",
+    "fails": "rank 1: no memory for a graph",
+    "in time": r"rank [01]: the batches of several processes change their shape",
+}
+
+
+@pytest.fixture(scope="module")
+def differing() -> list[dict[str, Results | str]]:
+    """Run all jobs at once, since starting processes takes longer than the jobs."""
+    jobs: dict[str, Any] = {how: partial(disagree, how) for how in (*REASONS, "late")}
+    return in_two_processes({**jobs, "refuse": refuse, "capture": other_capture})
+
+
+@pytest.mark.parametrize("how", REASONS)
+def test_processes_continue_eagerly_together(
+    how: str, differing: list[dict[str, Results | str]]
+) -> None:
+    for found in (each[how] for each in differing):
+        assert isinstance(found, dict), found
+        assert re.match(REASONS[how], found["reason"])
+        assert found["equal"] and found["state"]
+
+
+def test_a_late_change_of_shapes_is_refused(differing: list[dict[str, Results | str]]) -> None:
+    for each in differing:
+        assert each["late"] == (
+            "ValueError: capture: expected batches of one shape in several processes, got "
+            "[(5, 2)] after [(4, 2)]; make them equal, as by padding or drop_last=True, or pass "
+            "capture=False"
+        )
+
+
+def test_collectives_that_no_graph_holds_are_refused(
+    differing: list[dict[str, Results | str]],
+) -> None:
+    for each in differing:
+        assert each["refuse"] == {
+            "gloo": "several processes exchange gradients by gloo, through the host; use nccl",
+            "sharded": "FSDP2 gathers and frees the weights of a sharded module in each step",
+            "gloo on a CPU": None,
+        }
+
+
+def test_processes_with_another_capture_are_refused(
+    differing: list[dict[str, Results | str]],
+) -> None:
+    for each in differing:
+        assert str(each["capture"]).startswith(
+            "ValueError: processes: expected the same capture in every process, got False in rank 0"
+        )
