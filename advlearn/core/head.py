@@ -125,7 +125,7 @@ class Head(nn.Module):
             x: Samples of the fake or policy side.
             real: Samples of the real or expert side; needed by objectives that compare sets.
         """
-        self._history.rewards += 1
+        on_host(self._history.note_reward)
         critic = self._judge()
         with eval_mode(critic), distributed.only_this_process():
             scored = outputs(critic, x)

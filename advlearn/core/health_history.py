@@ -75,6 +75,10 @@ class History:
         """Count a critic step."""
         self.critic_steps += 1
 
+    def note_reward(self) -> None:
+        """Count a call of `reward`."""
+        self.rewards += 1
+
     def note_step_before_start(self) -> None:
         """Note that the critic has not set in at this step."""
         self.losses_before_start = self.player_losses

@@ -99,7 +99,8 @@ def expert(env: BatchedEnv) -> Demonstrations:
     rng = np.random.default_rng(0)
     states = rng.normal(size=(12, *env.observation_space.shape)).astype(np.float32)
     discrete = isinstance(env.action_space, spaces.Discrete)
-    actions = rng.integers(0, 2, 10) if discrete else rng.uniform(-1, 1, (10, 2)).astype(np.float32)
+    shape = (10, *env.action_space.shape)
+    actions = rng.integers(0, 2, 10) if discrete else rng.uniform(-1, 1, shape).astype(np.float32)
     return Demonstrations(states, actions, np.array([5, 5]), np.array([True, False]))
 
 

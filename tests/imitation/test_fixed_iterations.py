@@ -13,14 +13,11 @@ from advlearn_envs import CartPole, CMaze
 from advlearn_envs.batched import BatchedEnv
 from stable_baselines3.common.callbacks import BaseCallback
 
-from advlearn import Adversary
 from advlearn.imitation import DevicePPO, imitate
 from advlearn.imitation.on_device.environment import EpisodeCounter
-from advlearn.imitation.on_device.head_counters import HeadCounters
 from advlearn.imitation.on_device.iteration import FixedIteration
 from advlearn.imitation.on_device.rollout import why_not
 from advlearn.imitation.on_device.stage import (
-    HostReads,
     Stage,
     kept_tensors,
     on_the_device,
@@ -281,42 +278,6 @@ def test_a_part_that_replaces_a_tensor_or_counts_has_another_key() -> None:
     inner.kept = old
     inner.steps += 1
     assert stage.key() != before
-
-
-def test_reads_by_the_host_are_noted() -> None:
-    with HostReads() as reads:
-        x = torch.ones(3)
-        x[x.argsort()] + x.sum()
-        assert reads.found == []
-        float(x.sum())
-        x[x > 2]
-    assert [name.split(".")[-1] for name in reads.found] == ["_local_scalar_dense", "index"]
-
-
-def test_a_replay_counts_on_the_host_what_python_would_have_counted() -> None:
-    def make() -> Adversary:
-        torch.manual_seed(0)
-        return Adversary(torch.nn.Linear(2, 1), "gan + r1")
-
-    plain, replayed = make(), make()
-    counters = HeadCounters(replayed)
-    x = torch.randn(4, 2)
-    for head in (plain, replayed):
-        head.update(x, x + 1)
-        head.reward(x)
-    with counters.tracing():
-        replayed.update(x, x + 1)
-        replayed.update(x, x + 1)
-        replayed.reward(x)
-    for _ in range(3):
-        counters.replayed()
-        for _ in range(2):
-            plain.update(x, x + 1)
-        plain.reward(x)
-    assert replayed.steps_done == plain.steps_done == 7
-    assert (replayed._history.critic_steps, replayed._history.rewards) == (7, 4)
-    groups = zip(replayed._monitor._groups.values(), plain._monitor._groups.values(), strict=True)
-    assert all(a.steps == b.steps for a, b in groups)
 
 
 def test_reasons_name_what_cannot_be_captured(capsys: pytest.CaptureFixture[str]) -> None:

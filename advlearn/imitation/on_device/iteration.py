@@ -8,7 +8,6 @@ from torch import Tensor
 
 from advlearn.core import distributed
 from advlearn.core.head import Head
-from advlearn.imitation.on_device.head_counters import HeadCounters
 from advlearn.imitation.on_device.rollout import FixedRollout, why_not
 from advlearn.imitation.on_device.stage import Stage, kept_tensors, plain_numbers
 from advlearn.imitation.on_device.update import (
@@ -61,7 +60,7 @@ class FixedIteration:
             key=self._numbers,
             optimizers=[(policy.optimizer, self.rate)],
             # The algorithm then makes the passes itself.
-            reason=_why_not_passes(algorithm.target_kl),
+            reason=_why_not_passes(algorithm),
         )
         # Whether the figures are those of passes that were not logged.
         self.unlogged = False
@@ -93,7 +92,6 @@ class FixedIteration:
             ],
             key=lambda: (plain_numbers(head), *self._rates(head)),
             optimizers=optimizers,
-            counters=HeadCounters(head),
             reason=reason or _why_not_reward(reward),
         )
 
@@ -154,18 +152,21 @@ class FixedIteration:
         return tuple(float(group["lr"]) for group in groups)
 
 
-def _why_not_passes(target_kl: float | None) -> str:
+def _why_not_passes(algorithm: Any) -> str:
     """Return why the passes cannot be captured; empty if they can."""
-    if distributed.world_size() > 1:
-        return "several processes share its gradients"
-    return "" if target_kl is None else "target_kl stops it on the host"
+    reason = distributed.reason_against_capture([algorithm.policy], algorithm.device)
+    if reason is not None:
+        return reason
+    return "" if algorithm.target_kl is None else "target_kl stops it on the host"
 
 
 def _why_not_reward(reward: Any) -> str:
     """Return why the training of a learned reward cannot be captured; empty if it can."""
     head = reward.adversary
-    if distributed.world_size() > 1:
-        return "several processes share its gradients"
+    device = reward.demonstrations.observations.device
+    reason = distributed.reason_against_capture([head], device)
+    if reason is not None:
+        return reason
     if reward.absorbing:
         return "the number of absorbing states is known on the host only"
     if head.timing.sets_rate or not head.timing.trains_critic(0):

@@ -2,30 +2,20 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Any, Protocol, final
+from contextlib import contextmanager, nullcontext
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from advlearn.core.host_reads import waits
+from advlearn.core import agreement
+from advlearn.core.graphs import CudaGraphs, Graphs
+from advlearn.core.host_parts import HostParts
+from advlearn.core.host_reads import HostReads
 
 # Runs before the capture: in the first, optimizers and libraries allocate what they keep; in the
 # second, reads by the host are looked for.
 EAGER_RUNS = 2
-
-
-class Counters(Protocol):
-    """Count on the host what a part does, where a replay runs no Python."""
-
-    def tracing(self) -> AbstractContextManager[None]:
-        """Note what the part counts within the block, and take it back."""
-        ...
-
-    def replayed(self) -> None:
-        """Count what was noted."""
-        ...
 
 
 @final
@@ -35,16 +25,15 @@ class Stage:
     The part reads and writes the same tensors in each run. If one of them, or a constant, is
     another, for example in a run that is resumed, the graph is captured again. A part that cannot
     be captured runs eagerly, and one line names the reason. On other devices than CUDA it always
-    runs eagerly.
+    runs eagerly. Several processes capture a part together or not at all.
 
     Args:
         name: Name of the part, for the line.
-        run: The part.
+        run: The part. What it counts on the host goes through `on_host`.
         key: Returns what must stay the same, in addition to the tensors: plain values.
         tensors: Returns the tensors that the part keeps between runs.
         optimizers: Optimizers that step within the part, with their rates; see `on_the_device`.
         generators: Private random generators that the part draws from.
-        counters: What the part counts on the host.
         reason: Why the part cannot be captured; empty if it can.
     """
 
@@ -57,7 +46,6 @@ class Stage:
         key: Callable[[], tuple[Any, ...]] = tuple,
         optimizers: Sequence[tuple[torch.optim.Optimizer, Tensor | None]] = (),
         generators: Sequence[torch.Generator] = (),
-        counters: Counters | None = None,
         reason: str = "",
     ) -> None:
         self.name = name
@@ -66,9 +54,9 @@ class Stage:
         self._tensors = tensors
         self._constants = key
         self._optimizers = optimizers
-        self._generators = generators
-        self._counters = counters
-        self._graph: torch.cuda.CUDAGraph | None = None
+        self._graphs = graphs_on(next(iter(tensors())).device, generators)
+        self._replay: Callable[[], None] | None = None
+        self._parts = HostParts()
         self._runs = 0
         self._key: tuple[Any, ...] = ()
         if reason:
@@ -77,25 +65,29 @@ class Stage:
     @property
     def captured(self) -> bool:
         """Whether the part is a CUDA graph now."""
-        return self._graph is not None
+        return self._replay is not None
 
     def __call__(self) -> None:
         """Run the part once."""
-        device = next(iter(self._tensors())).device
-        if self.reason or device.type != "cuda":
+        if self.reason or self._graphs is None:
             self._eagerly()
             return
-        with torch.cuda.device(device):
-            self._on_cuda()
+        device = self._graphs.device
+        with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+            self._on_device(self._graphs)
 
-    def _on_cuda(self) -> None:
-        key = self.key()
-        if self._graph is not None and key != self._key:
-            self._graph, self._runs = None, 0
-        if self._runs < EAGER_RUNS:
-            self._warm_up()
-        else:
+    def _on_device(self, graphs: Graphs) -> None:
+        # The other processes must not replay what this one does not.
+        changed = "its tensors changed" if self._replay and self.key() != self._key else None
+        if agreement.shared_reason(changed) is not None:
+            self._replay, self._runs = None, 0
+        if self._replay is not None:
             self._replay()
+            self._parts.repeat()
+        elif self._runs < EAGER_RUNS:
+            self._warm_up(graphs)
+        else:
+            self._capture(graphs)
         self._runs += 1
 
     def key(self) -> tuple[Any, ...]:
@@ -106,72 +98,47 @@ class Stage:
         with on_the_device(self._optimizers):
             self._run()
 
-    def _warm_up(self) -> None:
+    def _warm_up(self, graphs: Graphs) -> None:
         if self._runs + 1 < EAGER_RUNS:
             self._eagerly()
             return
         before = self.key()
-        with HostReads() as reads:
+        with HostReads(graphs.device, graphs.generators) as reads:
             self._eagerly()
-        if reads.found:
-            self._refuse(f"the host reads {reads.found[0]}")
-        elif self.key() != before:
-            self._refuse("it replaces tensors or numbers that it keeps")
+        reason = reads.found
+        if reason is None and self.key() != before:
+            reason = "it replaces tensors or numbers that it keeps"
+        self._give_up(agreement.shared_reason(reason))
 
-    def _replay(self) -> None:
-        if self._graph is None:
-            self._graph = self._capture()
-        if self._graph is None:
-            self._eagerly()
-            return
-        self._graph.replay()
-        if self._counters is not None:
-            self._counters.replayed()
-
-    def _capture(self) -> torch.cuda.CUDAGraph | None:
-        graph = torch.cuda.CUDAGraph()
-        for generator in self._generators:
-            graph.register_generator_state(generator)
+    def _capture(self, graphs: Graphs) -> None:
+        """Capture the part and replay it; after a failure run it eagerly."""
+        parts, replay, reason = HostParts(), None, None
         try:
-            with ExitStack() as stack:
-                if self._counters is not None:
-                    stack.enter_context(self._counters.tracing())
-                stack.enter_context(on_the_device(self._optimizers))
-                stack.enter_context(torch.cuda.graph(graph))
-                self._run()
+            with parts.recorded():
+                replay = graphs.capture(self._eagerly)
         except RuntimeError as error:
-            self._refuse(str(error).partition("\n")[0])
-            return None
-        self._key = self.key()
-        return graph
+            reason = str(error).partition("\n")[0]
+        reason = agreement.shared_reason(reason)
+        if reason is None and replay is not None:
+            replay()
+            self._replay, self._parts, self._key = replay, parts, self.key()
+            return
+        parts.undo()
+        self._give_up(reason)
+        self._eagerly()
+
+    def _give_up(self, reason: str | None) -> None:
+        if reason is not None:
+            self._refuse(reason)
 
     def _refuse(self, reason: str) -> None:
         self.reason = reason
         print(f"capture: {self.name} runs eagerly, since {reason}", file=sys.stderr)
 
 
-@final
-class HostReads(TorchDispatchMode):
-    """Note the operators that make the host wait for the device, in `found`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-
-    def __torch_dispatch__(
-        self,
-        func: Any,
-        types: Sequence[type],
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        copies = func.overloadpacket is torch.ops.aten._to_copy and (
-            args[0].device.type != result.device.type
-        )
-        if copies or waits(func, args):
-            self.found.append(str(func.overloadpacket))
-        return result
+def graphs_on(device: torch.device, generators: Sequence[torch.Generator]) -> Graphs | None:
+    """Return what records the parts on a device; None where they run eagerly."""
+    return CudaGraphs(device, generators) if device.type == "cuda" else None
 
 
 @contextmanager

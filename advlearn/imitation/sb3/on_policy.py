@@ -92,10 +92,12 @@ class OnPolicyReward(BaseCallback):
     def _on_rollout_end(self) -> None:
         algorithm = self.model
         iteration = algorithm.fixed if isinstance(algorithm, DevicePPO) else None
-        if iteration is None:
-            self._learn()
-        else:
-            self._stage_of(iteration)()
+        # Around the stage, since a graph does not hold the seeds of its draws.
+        with self._shared_draws():
+            if iteration is None:
+                self._learn()
+            else:
+                self._stage_of(iteration)()
         if self.look is not None:
             self.look(self._rewards)
 
@@ -106,9 +108,8 @@ class OnPolicyReward(BaseCallback):
         if self.replay is not None:
             self.replay.add(steps)
         recent = steps if self.replay is None or self.replay.held is None else self.replay.held
-        with self._shared_draws():
-            for _ in range(self.critic_steps):
-                self.reward.update(recent, self.batch_size)
+        for _ in range(self.critic_steps):
+            self.reward.update(recent, self.batch_size)
         # Tensors that share the memory of the buffer, also of one in numpy.
         stored, starts = torch.as_tensor(buffer.rewards), torch.as_tensor(buffer.episode_starts)
         last_values, dones = self._last_states_of_rollout()

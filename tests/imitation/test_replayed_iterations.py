@@ -1,0 +1,135 @@
+"""Iterations of `DevicePPO` that are replayed on a CPU equal eager ones, bit for bit.
+
+Recorded operators stand in for CUDA graphs: a replay computes them again and runs no Python.
+"""
+
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
+
+from advlearn_envs import Acrobot, MountainCarContinuous, Pendulum
+
+from advlearn.core import distributed
+from advlearn.imitation import imitate
+from advlearn.imitation.on_device import stage as staging
+from advlearn.imitation.on_device.iteration import FixedIteration
+from advlearn.imitation.on_device.stage import Stage, kept_tensors
+from advlearn.testing._operator_graphs import OperatorGraphs
+from tests.head.spawned import Results, in_two_processes
+from tests.imitation.batches import N, T, cartpole, expert, maze
+from tests.imitation.test_fixed_iterations import fixed
+from tests.training.tiny import same
+
+ITERATIONS = 7
+METHODS = ("gail", "gail + r1(weight=1)", "airl", "fairl", "wgan-gp", "vail", "gmmil")
+ENVIRONMENTS: dict[str, Any] = {"cartpole": cartpole, "maze": maze}
+CPU = torch.device("cpu")
+
+
+def trained(method: str, make: Any, replayed: bool, **settings: Any) -> tuple[Any, list[Stage]]:
+    """Return a run, and its stages: rollout, learned reward and passes."""
+    of_reward, stages = FixedIteration.of_reward, list[Stage]()
+
+    def noted(self: FixedIteration, *args: Any, **kwargs: Any) -> Stage:
+        stages.extend((self.collect, of_reward(self, *args, **kwargs), self.learn))
+        return stages[1]
+
+    def graphs_on(device: torch.device, generators: Any) -> OperatorGraphs | None:
+        return OperatorGraphs(device, generators) if replayed else None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FixedIteration, "of_reward", noted)
+        patch.setattr(staging, "graphs_on", graphs_on)
+        learner = fixed(make(), batch_size=N * T // 2)
+        steps = ITERATIONS * N * T // distributed.world_size()
+        run = imitate(
+            expert(make()), method, steps=steps, algorithm=learner, batch_size=8,
+            critic_steps=2, quiet=True, **settings,
+        )  # fmt: skip
+    return run, stages
+
+
+def assert_equal(run: Any, other: Any) -> None:
+    """Compare the states and the curves of two runs."""
+    head, reference = run.reward.adversary, other.reward.adversary
+    for one, two in ((run.policy.policy, other.policy.policy), (head, reference)):
+        assert same(one.state_dict(), two.state_dict())
+    assert head.steps_done == reference.steps_done
+    assert head.steps_done == (0 if head.optimizer is None else 2 * len(run.history))
+    assert head._history.rewards == reference._history.rewards
+    assert head._history.critic_steps == reference._history.critic_steps
+    timed = {"seconds", "steps_per_second"}
+    for row, expected in zip(run.history, other.history, strict=True):
+        found = {k: v for k, v in row.items() if k not in timed}
+        assert found == pytest.approx({k: expected[k] for k in found}, nan_ok=True, rel=0, abs=0)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_replayed_iterations_equal_eager_ones(env: str, method: str) -> None:
+    run, stages = trained(method, ENVIRONMENTS[env], replayed=True)
+    other, _ = trained(method, ENVIRONMENTS[env], replayed=False)
+    assert [stage.reason for stage in stages] == ["", "", ""]
+    assert all(stage.captured for stage in stages)
+    assert_equal(run, other)
+
+
+@pytest.mark.parametrize("env", [Acrobot, Pendulum, MountainCarContinuous])
+def test_rollouts_of_every_environment_are_replayed(env: Any) -> None:
+    make = partial(env, N)
+    run, stages = trained("gail", make, replayed=True)
+    other, _ = trained("gail", make, replayed=False)
+    assert all(stage.captured for stage in stages)
+    assert_equal(run, other)
+
+
+def of_processes(method: str, rank: int, world: int) -> Results:
+    """Compare replayed iterations of several processes with eager ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        # Over NCCL no exchange on the host takes place in each step.
+        patch.setattr(distributed, "waits_for_no_device", lambda: False)
+        run, stages = trained(method, cartpole, replayed=True)
+        other, _ = trained(method, cartpole, replayed=False)
+    assert [stage.reason for stage in stages] == ["", "", ""]
+    assert all(stage.captured for stage in stages)
+    assert_equal(run, other)
+    return {"weights": nn.utils.parameters_to_vector(run.policy.policy.parameters()).detach()}
+
+
+def test_replayed_iterations_of_two_processes_equal_eager_ones() -> None:
+    methods = ("gail", "wgan-gp", "gmmil")
+    first, second = in_two_processes({method: partial(of_processes, method) for method in methods})
+    for method in methods:
+        one, two = first[method], second[method]
+        assert isinstance(one, dict) and isinstance(two, dict), (one, two)
+        assert torch.equal(one["weights"], two["weights"])
+
+
+def changing(rank: int, world: int) -> Results:
+    """Replace a tensor of a captured part in the second process only."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(staging, "graphs_on", OperatorGraphs)
+        module, total = nn.Linear(2, 1), torch.zeros(2)
+
+        def run() -> None:
+            total.add_(distributed.mean(module.weight[0].detach()))
+
+        part = Stage("it", run, tensors=lambda: kept_tensors(module, None))
+        captured: list[bool] = []
+        for k in range(8):
+            if k == 5 and rank == 1:
+                module.weight = nn.Parameter(module.weight.detach().clone())
+            part()
+            captured.append(part.captured)
+    return {"captured": captured}
+
+
+def test_all_processes_capture_again_where_a_tensor_of_one_changed() -> None:
+    expected = [False, False, True, True, True, False, False, True]
+    for found in in_two_processes({"changing": changing}):
+        assert found["changing"] == {"captured": expected}
