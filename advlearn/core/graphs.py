@@ -34,6 +34,37 @@ class Graphs(Protocol):
         ...
 
 
+class Recorder(Protocol):
+    """What records a step at present."""
+
+    def split(self, launch: Callable[[], None]) -> None:
+        """End a graph here, note a launch, and begin the next graph."""
+        ...
+
+
+# The open recordings of this process.
+recording: list[Recorder] = []
+
+
+def outside(launch: Callable[[], None]) -> None:
+    """Launch what no graph of torch can hold, now and at its place in each replay.
+
+    A recorded step is split here into a graph before the launch and one after it. Both use the same
+    memory, so that the launch may read and write tensors that stay in place.
+
+    Args:
+        launch: A function that queues work on the present stream, as a graph of another library.
+
+    Example:
+        >>> outside(lambda: print("launched"))
+        launched
+    """
+    if recording:
+        recording[-1].split(launch)
+    else:
+        launch()
+
+
 @final
 class CudaGraphs:
     """Record steps as CUDA graphs.
@@ -51,13 +82,13 @@ class CudaGraphs:
     @contextmanager
     def stream(self) -> Generator[None]:
         """Use the stream of the graphs in the block."""
-        outside = torch.cuda.current_stream(self.device)
-        self._stream.wait_stream(outside)
+        present = torch.cuda.current_stream(self.device)
+        self._stream.wait_stream(present)
         try:
             with torch.cuda.stream(self._stream):
                 yield
         finally:
-            outside.wait_stream(self._stream)
+            present.wait_stream(self._stream)
 
     def capture(self, step: Callable[[], None]) -> Callable[[], None]:
         """Record a step, and return what replays it.
@@ -65,22 +96,67 @@ class CudaGraphs:
         Raises:
             RuntimeError: If an operation of the step cannot be captured.
         """
-        graph = torch.cuda.CUDAGraph()
-        for generator in self.generators:
-            graph.register_generator_state(generator)
+        parts = _Parts(self._stream, self.generators)
+        present = torch.cuda.current_stream(self.device)
+        recording.append(parts)
         try:
-            # Each graph has its own memory: in a shared pool, one graph would overwrite the losses
-            # that another one has left. Other threads may use the device meanwhile: NCCL's asks
-            # for the ends of earlier collectives, and a loader's pins memory.
-            with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
+            parts.begin()
+            try:
                 step()
+            finally:
+                parts.end()
         except RuntimeError:
+            # A capture that fails at its end leaves its stream as the present one.
+            torch.cuda.set_stream(present)
             self._end_failed_capture()
             raise
-        return graph.replay
+        finally:
+            recording.remove(parts)
+        return parts.replay
 
     def _end_failed_capture(self) -> None:
         """Make the generator of the device leave the state in which a failed capture left it."""
         torch.cuda.synchronize(self.device)
         with torch.cuda.graph(torch.cuda.CUDAGraph()):
             torch.rand(1, device=self.device)
+
+
+@final
+class _Parts:
+    """Record the graphs of a step, one after the other, and the launches between them."""
+
+    def __init__(self, stream: torch.cuda.Stream, generators: Sequence[torch.Generator]) -> None:
+        self._stream = stream
+        self._generators = generators
+        # Each step has its own memory: in a shared pool, one would overwrite the losses that
+        # another one has left.
+        self._pool = torch.cuda.graph_pool_handle()
+        self._launches: list[Callable[[], None]] = []
+
+    def begin(self) -> None:
+        """Begin to record a graph."""
+        self._graph = torch.cuda.CUDAGraph()
+        for generator in self._generators:
+            self._graph.register_generator_state(generator)
+        # Other threads may use the device meanwhile: NCCL's asks for the ends of earlier
+        # collectives, and a loader's pins memory.
+        self._open = torch.cuda.graph(
+            self._graph, self._pool, self._stream, capture_error_mode="thread_local"
+        )
+        self._open.__enter__()
+
+    def end(self) -> None:
+        """End the graph."""
+        self._open.__exit__(None, None, None)
+        self._launches.append(self._graph.replay)
+
+    def split(self, launch: Callable[[], None]) -> None:
+        """End a graph here, note a launch, and begin the next graph."""
+        self.end()
+        self._launches.append(launch)
+        self.begin()
+
+    def replay(self) -> None:
+        """Launch everything again, in its order."""
+        for launch in self._launches:
+            launch()

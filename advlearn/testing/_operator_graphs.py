@@ -1,4 +1,4 @@
-"""Stand-in for CUDA graphs on any device: the operators of a step, computed again in their order.
+"""Replacement of CUDA graphs on any device: the operators of a step, computed again in their order.
 
 A replay computes what a CUDA graph would: the same operators on the same memory, with the numbers
 of the recorded step, and no Python. So a CPU shows whether replayed training equals eager training.
@@ -9,6 +9,7 @@ of the recorded step, and no Python. So a CPU shows whether replayed training eq
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, final
 
 import torch
@@ -17,9 +18,8 @@ from torch._C import _distributed_c10d as c10d
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from advlearn.core.graphs import recording
 from advlearn.core.host_reads import waits
-
-Call = tuple[torch._ops.OpOverload, tuple[Any, ...], dict[str, Any], list[Tensor]]
 
 
 @final
@@ -47,10 +47,12 @@ class OperatorGraphs:
         """
         record = _Record()
         states = [torch.get_rng_state(), *(g.get_state() for g in self.generators)]
+        recording.append(record)
         try:
             with record:
                 step()
         finally:
+            recording.remove(record)
             record.take_back()
             torch.set_rng_state(states[0])
             for generator, state in zip(self.generators, states[1:], strict=True):
@@ -64,7 +66,7 @@ class _Record(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self._calls: list[Call] = []
+        self._calls: list[Callable[[], None]] = []
         # Storages that the step makes, and those from before it with their contents.
         self._made: dict[int, torch.UntypedStorage] = {}
         self._before: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
@@ -91,20 +93,19 @@ class _Record(TorchDispatchMode):
                 made.append(x.detach())
         # A view needs no computation again; what writes into its arguments does.
         if made or not _is_view(func):
-            self._calls.append((func, *aliases, made))
+            self._calls.append(partial(_compute, func, *aliases, made))
         return result
 
+    def split(self, launch: Callable[[], None]) -> None:
+        """Note a launch between operators, and make it: recording computes the step."""
+        self._calls.append(launch)
+        launch()
+
     def replay(self) -> None:
-        """Compute the operators again, and write their results into the recorded ones."""
+        """Compute the operators again, and make the launches."""
         with torch.no_grad():
-            for func, args, named, made in self._calls:
-                found = func(*args, **named)
-                for part in pytree.tree_leaves(found):
-                    _wait(part)
-                given = {x.untyped_storage()._cdata for x in _tensors((args, named))}
-                new = [x for x in _tensors(found) if x.untyped_storage()._cdata not in given]
-                for into, value in zip(made, new, strict=True):
-                    into.copy_(value)
+            for call in self._calls:
+                call()
 
     def take_back(self) -> None:
         """Give the storages from before the step their contents again."""
@@ -118,6 +119,22 @@ class _Record(TorchDispatchMode):
         if key not in self._made and key not in self._before:
             self._before[key] = storage, storage.clone()
         return key
+
+
+def _compute(
+    func: torch._ops.OpOverload,
+    args: tuple[Any, ...],
+    named: dict[str, Any],
+    made: list[Tensor],
+) -> None:
+    """Compute an operator again, and write its results into the recorded ones."""
+    found = func(*args, **named)
+    for part in pytree.tree_leaves(found):
+        _wait(part)
+    given = {x.untyped_storage()._cdata for x in _tensors((args, named))}
+    new = [x for x in _tensors(found) if x.untyped_storage()._cdata not in given]
+    for into, value in zip(made, new, strict=True):
+        into.copy_(value)
 
 
 def _tensors(values: Any) -> list[Tensor]:

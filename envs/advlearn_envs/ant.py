@@ -56,8 +56,6 @@ class Ant(BatchedEnv):
     NOISE = 0.1
     HEALTHY_HEIGHTS = (0.2, 1.0)
     ACTION_COST, CONTACT_COST = 0.5, 5e-4
-    # MuJoCo steps outside of torch.
-    CAPTURABLE = False
 
     def __init__(
         self,
@@ -71,6 +69,7 @@ class Ant(BatchedEnv):
         self._physics: Physics = physics_on(
             self.device, "ant.xml", 5, num_envs, self.NAME, forces=True
         )
+        self.capturable = self._physics.CAPTURABLE
         rest = torch.tensor(self._physics.rest, dtype=torch.float64, device=self.device)
         self._rest = rest[:, None]
 
@@ -83,7 +82,7 @@ class Ant(BatchedEnv):
         return torch.cat((self._zeros(1), positions, velocities, solver, place, forces))
 
     def _advance(self, state: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        after = self._physics.advance(state, actions)
+        after = self._physics.advance(state, actions, self.launcher)
         low, high = self.HEALTHY_HEIGHTS
         moving = after[1 : 1 + POSITIONS + VELOCITIES]
         # Not a number is not within any bounds.

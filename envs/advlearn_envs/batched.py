@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, final
 import torch
 from torch import Tensor
 
+from advlearn_envs.launching import Launcher, at_once
+
 if TYPE_CHECKING:
     from gymnasium import spaces
 
@@ -86,8 +88,6 @@ class BatchedEnv(ABC):
     # Smallest number of steps of an episode that is not truncated.
     SHORTEST: ClassVar[int] = 1
     NAME: ClassVar[str]
-    # Whether a step consists of operators of torch only, so that a CUDA graph can hold it.
-    CAPTURABLE: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -102,6 +102,10 @@ class BatchedEnv(ABC):
         limit = self.TIME_LIMIT if time_limit is None else time_limit
         if limit < 1:
             raise ValueError(f"time_limit: expected at least 1 step, got {limit}")
+        # Whether a CUDA graph can hold a step: it consists of operators of torch, but for what it
+        # passes to `launcher`. Who captures steps gives a launcher that splits the graph there.
+        self.capturable = True
+        self.launcher: Launcher = at_once
         self.num_envs = num_envs
         self.time_limit = limit
         self.generator = torch.Generator(device).manual_seed(seed)

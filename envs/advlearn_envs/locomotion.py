@@ -44,8 +44,6 @@ class Locomotion(BatchedEnv):
     COST: ClassVar[float] = 1e-3
     NOISE: ClassVar[float] = 5e-3
     FASTEST: ClassVar[float] = 10.0
-    # MuJoCo steps outside of torch.
-    CAPTURABLE = False
 
     def __init__(
         self,
@@ -59,6 +57,7 @@ class Locomotion(BatchedEnv):
         self._physics: Physics = physics_on(
             self.device, self.XML, self.FRAME_SKIP, num_envs, self.NAME
         )
+        self.capturable = self._physics.CAPTURABLE
         self._rest = torch.tensor(self._physics.rest, dtype=torch.float64, device=self.device)[
             :, None
         ]
@@ -76,7 +75,7 @@ class Locomotion(BatchedEnv):
         return torch.cat((self._zeros(1), positions, self._speeds(), self._zeros(self.JOINTS)))
 
     def _advance(self, state: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        after = self._physics.advance(state, actions)
+        after = self._physics.advance(state, actions, self.launcher)
         bounded = after[2 : 2 + len(self.BOUNDS)]
         # NaN is not inside of any bounds.
         fallen = ((bounded > self._low) & (bounded < self._high)).all(0).logical_not_()

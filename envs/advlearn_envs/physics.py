@@ -4,12 +4,13 @@ from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from importlib.resources import files
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from advlearn_envs.launching import Launcher, at_once
 from advlearn_envs.warp import import_warp, tell_of_compilation
 
 
@@ -29,6 +30,9 @@ class Physics(ABC):
             positions, and the contact forces and torques on every body (`cfrc_ext`, 6 each).
     """
 
+    # Whether a CUDA graph can hold `advance`, but for what it passes to the launcher.
+    CAPTURABLE: ClassVar[bool]
+
     def __init__(self, model: Any, frame_skip: int, forces: bool = False) -> None:
         self.frame_skip = frame_skip
         self.forces = forces
@@ -37,8 +41,17 @@ class Physics(ABC):
         self.rest: tuple[float, ...] = tuple(model.qpos0.tolist())
 
     @abstractmethod
-    def advance(self, state: Tensor, actions: Tensor) -> Tensor:
-        """Return the next states (S, N) of states (S, N) under actions (N, A), newly allocated."""
+    def advance(self, state: Tensor, actions: Tensor, launcher: Launcher = at_once) -> Tensor:
+        """Return the next states of N copies of the model, newly allocated.
+
+        Args:
+            state: States (S, N).
+            actions: Actions (N, A).
+            launcher: What calls the launch of another library than torch.
+
+        Returns:
+            States (S, N).
+        """
 
 
 @final
@@ -61,6 +74,8 @@ class HostPhysics(Physics):
     """
 
     SHARE = 8
+
+    CAPTURABLE = False
 
     def __init__(
         self,
@@ -88,7 +103,7 @@ class HostPhysics(Physics):
         self._shares = [(self._mujoco.MjData(model), before, after) for before, after in rows]
         self._pool = ThreadPoolExecutor(count - 1, "physics") if count > 1 else None
 
-    def advance(self, state: Tensor, actions: Tensor) -> Tensor:
+    def advance(self, state: Tensor, actions: Tensor, launcher: Launcher = at_once) -> Tensor:
         before, after = torch.as_tensor(self._before), torch.as_tensor(self._after)
         before[:, : self._size].copy_(state[: self._size].T)
         before[:, self._size :].copy_(actions)
@@ -121,6 +136,9 @@ class HostPhysics(Physics):
 class WarpPhysics(Physics):
     """Step with MuJoCo Warp on an NVIDIA GPU, all environments in one CUDA graph.
 
+    The graph is Warp's own. Its launch goes through the launcher, so that what is before and after
+    it in a rollout can be graphs of torch.
+
     It computes in float32, and does not reset a model that diverged. It ran on an H100 and an H200,
     where two policies trained on Hopper have 0.97 and 1.00 of the expert's return in gymnasium's
     own environment; with `forces` it ran on Warp's CPU device only.
@@ -147,6 +165,8 @@ class WarpPhysics(Physics):
     Raises:
         ImportError: If mujoco-warp is not installed, or its version is not that of MuJoCo.
     """
+
+    CAPTURABLE = True
 
     def __init__(
         self,
@@ -185,23 +205,27 @@ class WarpPhysics(Physics):
         self._control = view(data.ctrl)
         self._bodies = [view(data.xpos), view(data.cfrc_ext)] if forces else []
 
-    def advance(self, state: Tensor, actions: Tensor) -> Tensor:
+    def advance(self, state: Tensor, actions: Tensor, launcher: Launcher = at_once) -> Tensor:
         row = 0
         for part in self._parts:
             part.copy_(state[row : row + part.shape[1]].T)
             row += part.shape[1]
         self._control.copy_(actions)
+        launcher(self._launch)
+        parts = [part.T for part in self._parts]
+        if self.forces:
+            places, found = self._bodies
+            parts += [places[:, 1, :1].T, found[:, 1:].flatten(1).T]
+        return torch.cat(parts).double()
+
+    def _launch(self) -> None:
+        """Step on torch's present stream, from and to the arrays of Warp."""
         if self._graph is None:
             with self._warp.ScopedDevice(self._place):
                 self._steps()
         else:
             stream = self._warp.stream_from_torch(torch.cuda.current_stream(self._device))
             self._warp.capture_launch(self._graph, stream=stream)
-        parts = [part.T for part in self._parts]
-        if self.forces:
-            places, found = self._bodies
-            parts += [places[:, 1, :1].T, found[:, 1:].flatten(1).T]
-        return torch.cat(parts).double()
 
     def _steps(self) -> None:
         for _ in range(self.frame_skip):

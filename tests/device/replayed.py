@@ -1,4 +1,4 @@
-"""Train games eagerly, or with replayed steps: operators stand in for CUDA graphs."""
+"""Train games eagerly, or with replayed steps: recorded operators replace CUDA graphs."""
 
 from typing import Any
 

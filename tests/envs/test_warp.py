@@ -13,6 +13,7 @@ import pytest
 import torch
 from advlearn_envs import make
 from advlearn_envs.batched import BatchedEnv
+from advlearn_envs.launching import Launcher, at_once
 from advlearn_envs.physics import HostPhysics, WarpPhysics
 from torch import Tensor
 
@@ -253,8 +254,8 @@ class OnWarp:
     def seconds(self) -> float:
         return self.physics.seconds
 
-    def advance(self, states: Tensor, actions: Tensor) -> Tensor:
-        return self.physics.advance(states.to(DEVICE), actions.to(DEVICE)).cpu()
+    def advance(self, states: Tensor, actions: Tensor, launcher: Launcher = at_once) -> Tensor:
+        return self.physics.advance(states.to(DEVICE), actions.to(DEVICE), launcher).cpu()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -270,3 +271,22 @@ def test_a_random_policy_has_the_hosts_return_and_observations(name: str) -> Non
     errors = ((seen.var(0) + seen_warp.var(0)) / 64).sqrt()
     assert ((seen.mean(0) - seen_warp.mean(0)).abs() < 3 * errors).all()
     assert not torch.equal(host, warp)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU has CUDA graphs in place of operators")
+def test_launches_of_warp_are_between_the_graphs_of_a_rollout() -> None:
+    """Replay recorded rollouts of `DevicePPO` on Hopper, and compare them with eager ones."""
+    pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
+    from tests.imitation.batches import N
+    from tests.imitation.test_replayed_iterations import assert_equal, trained
+
+    def hopper() -> BatchedEnv:
+        env: Any = make("Hopper-v5", N, seed=3)
+        env._physics = pair("Hopper-v5", num_envs=N).warp
+        env.capturable = env._physics.CAPTURABLE
+        return env
+
+    run, stages = trained("gail", hopper, replayed=True)
+    other, _ = trained("gail", hopper, replayed=False)
+    assert all(stage.captured for stage in stages)
+    assert_equal(run, other)

@@ -283,14 +283,13 @@ def test_a_part_that_replaces_a_tensor_or_counts_has_another_key() -> None:
 def test_reasons_name_what_cannot_be_captured(capsys: pytest.CaptureFixture[str]) -> None:
     assert why_not(cartpole()) == ""
 
-    class Outside(CartPole):
-        CAPTURABLE = False
-
-    assert why_not(Outside(2)) == "Outside steps outside of torch"
-    learner = fixed(Outside(N))
+    outside = CartPole(N)
+    outside.capturable = False
+    assert why_not(outside) == "CartPole steps on the host"
+    learner = fixed(outside)
     learner.learn(N * T)
     assert capsys.readouterr().err == (
-        "capture: the rollout runs eagerly, since Outside steps outside of torch\n"
+        "capture: the rollout runs eagerly, since CartPole steps on the host\n"
     )
     imitate(
         expert(cartpole()),

@@ -1,6 +1,6 @@
 """Iterations of `DevicePPO` that are replayed on a CPU equal eager ones, bit for bit.
 
-Recorded operators stand in for CUDA graphs: a replay computes them again and runs no Python.
+Recorded operators replace CUDA graphs: a replay computes them again and runs no Python.
 """
 
 from functools import partial
@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
 
-from advlearn_envs import Acrobot, MountainCarContinuous, Pendulum
+from advlearn_envs import Acrobot, CartPole, MountainCarContinuous, Pendulum
 
 from advlearn.core import distributed
 from advlearn.imitation import imitate
@@ -31,7 +31,9 @@ ENVIRONMENTS: dict[str, Any] = {"cartpole": cartpole, "maze": maze}
 CPU = torch.device("cpu")
 
 
-def trained(method: str, make: Any, replayed: bool, **settings: Any) -> tuple[Any, list[Stage]]:
+def trained(
+    method: str, make: Any, replayed: bool, environment: Any = None
+) -> tuple[Any, list[Stage]]:
     """Return a run, and its stages: rollout, learned reward and passes."""
     of_reward, stages = FixedIteration.of_reward, list[Stage]()
 
@@ -45,11 +47,11 @@ def trained(method: str, make: Any, replayed: bool, **settings: Any) -> tuple[An
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(FixedIteration, "of_reward", noted)
         patch.setattr(staging, "graphs_on", graphs_on)
-        learner = fixed(make(), batch_size=N * T // 2)
+        learner = fixed(environment or make(), batch_size=N * T // 2)
         steps = ITERATIONS * N * T // distributed.world_size()
         run = imitate(
             expert(make()), method, steps=steps, algorithm=learner, batch_size=8,
-            critic_steps=2, quiet=True, **settings,
+            critic_steps=2, quiet=True,
         )  # fmt: skip
     return run, stages
 
@@ -86,6 +88,37 @@ def test_rollouts_of_every_environment_are_replayed(env: Any) -> None:
     other, _ = trained("gail", make, replayed=False)
     assert all(stage.captured for stage in stages)
     assert_equal(run, other)
+
+
+class Launched(CartPole):
+    """Move the carts in numpy, as another library does in arrays that torch sees as tensors."""
+
+    def __init__(self) -> None:
+        super().__init__(N, time_limit=14)
+        self._given, self._moved = self._zeros(self.STATE), self._zeros(self.STATE)
+        self._arrays = self._given.numpy(), self._moved.numpy()
+        self.launches = 0
+
+    def _advance(self, state: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        self._given.copy_(state)
+        self._given[0].add_(actions - 0.5)
+        self.launcher(self._launch)
+        after = self._moved.clone()
+        return after, torch.ones(N), after[0].abs() > 1
+
+    def _launch(self) -> None:
+        self.launches += 1
+        self._arrays[1][...] = 0.9 * self._arrays[0]
+
+
+def test_a_launch_of_another_library_is_made_between_the_graphs_of_a_rollout() -> None:
+    environment = Launched()
+    run, stages = trained("gail", Launched, True, environment)
+    other, _ = trained("gail", Launched, replayed=False)
+    assert all(stage.captured for stage in stages)
+    assert_equal(run, other)
+    # The stand-in computes the rollout once more as it records it.
+    assert environment.launches == (ITERATIONS + 1) * T
 
 
 def of_processes(method: str, rank: int, world: int) -> Results:

@@ -6,6 +6,7 @@ import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor
 
+from advlearn.core.graphs import outside
 from advlearn.imitation.demonstrations.transitions import Transitions
 from advlearn.imitation.on_device.buffer import DeviceRolloutBuffer
 from advlearn.imitation.on_device.environment import (
@@ -54,6 +55,8 @@ class FixedRollout:
             EpisodeCounter, batch.batch if isinstance(batch, DeviceRecording) else batch
         )
         self.environment: Any = unwrap_batch(batch)
+        if hasattr(self.environment, "launcher"):
+            self.environment.launcher = outside
         self.window = window
         self._bounds = bounds
         n, device = batch.num_envs, batch.device
@@ -161,6 +164,6 @@ def why_not(environment: Batch) -> str:
     name = type(environment).__name__
     if not hasattr(environment, "continue_in"):
         return f"{name} has no storages and continue_in, as BatchedEnv has"
-    if not getattr(environment, "CAPTURABLE", False):
-        return f"{name} steps outside of torch"
+    if not getattr(environment, "capturable", False):
+        return f"{name} steps on the host"
     return ""
