@@ -45,7 +45,7 @@ class OperatorGraphs:
         Raises:
             RuntimeError: If the step reads a value on the host.
         """
-        record = _Record()
+        record = _Record(self.device.type)
         states = [torch.get_rng_state(), *(g.get_state() for g in self.generators)]
         recording.append(record)
         try:
@@ -64,8 +64,9 @@ class OperatorGraphs:
 class _Record(TorchDispatchMode):
     """Keep the operators of a step with their arguments and results."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str) -> None:
         super().__init__()
+        self._kind = kind
         self._calls: list[Callable[[], None]] = []
         # Storages that the step makes, and those from before it with their contents.
         self._made: dict[int, torch.UntypedStorage] = {}
@@ -103,7 +104,8 @@ class _Record(TorchDispatchMode):
 
     def replay(self) -> None:
         """Compute the operators again, and make the launches."""
-        with torch.no_grad():
+        # The recorded operators are those behind gradients and autocast.
+        with torch.no_grad(), torch.autocast(self._kind, enabled=False):
             for call in self._calls:
                 call()
 

@@ -18,7 +18,7 @@ from tests.conformance.test_games import built
 
 CPU = torch.device("cpu")
 # As many that steps of each kind repeat, and that the pool of images is full.
-STEPS = 20
+STEPS = 12
 
 
 class Curves(Callback):

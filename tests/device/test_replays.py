@@ -7,12 +7,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import advlearn
 from advlearn import Adversary
-from advlearn.core.trainer import Trainer
+from advlearn.core.capture import CapturedSteps, captured_by
+from advlearn.core.trainer import Callback, Trainer
 from advlearn.data import ArrayDataset, batches
+from advlearn.nets.families.progan import ProGANCritic, ProGANGenerator
 from advlearn.tasks.generate import Generate
 from advlearn.testing._operator_graphs import OperatorGraphs
-from tests.device.replayed import CPU, STEPS, both, game, replays, train
+from advlearn.training.device import precision
+from advlearn.training.stacked_runs import StackedRuns
+from tests.device.replayed import CPU, STEPS, Curves, both, game, replays, train
 from tests.device.test_capture import REFUSED
 from tests.device.test_games import CROSSED, GENERATE
 from tests.training.tiny import same
@@ -98,3 +103,62 @@ def test_a_failed_capture_continues_eagerly_with_equal_results(
     with pytest.warns(UserWarning, match="capture: no memory for a graph; the run continues"):
         assert train(failed, graphs) == expected
     assert same(eager.state_dict(), failed.state_dict()) and replays(failed) == 0
+
+
+@pytest.mark.parametrize("objective", ["hinge + r1", "wgan-gp"])
+def test_replays_under_bf16_equal_eager_steps(objective: str) -> None:
+    with precision("bf16"):
+        eager, replayed = both(objective, GENERATE)
+    assert replays(replayed) >= STEPS - 4
+    assert same(eager.state_dict(), replayed.state_dict())
+
+
+class Grow(Callback):
+    """Grow both networks between steps."""
+
+    def on_step(self, trainer: Trainer) -> None:
+        for module in (trainer.task.generator, trainer.adversaries["data"].critic):
+            module.grow(min(1.0, trainer.step / 40))
+
+
+def test_growing_networks_are_captured_again() -> None:
+    def trained(graphs: OperatorGraphs | None) -> tuple[Trainer, list[dict[str, float]]]:
+        torch.manual_seed(0)
+        task = Generate(ProGANGenerator(4, (1, 8, 8), 4), latent=4, shape=(1, 8, 8))
+        adversary = Adversary(ProGANCritic((1, 8, 8), 4), "wgan-gp", critic_steps=1)
+        stream = batches(ArrayDataset(torch.rand(16, 1, 8, 8)), 8)
+        run = Trainer(task, {"data": adversary}, stream, steps=60, callbacks=[Curves(), Grow()])
+        return run, train(run, graphs)
+
+    (eager, expected), (replayed, found) = trained(None), trained(OperatorGraphs(CPU))
+    assert found == expected
+    assert same(eager.state_dict(), replayed.state_dict())
+    # Two usual steps and a recorded one before the replays of each of four kinds, at most.
+    assert replays(replayed) >= 60 - 4 * 4
+
+
+def stacked(objective: str, graphs: bool) -> list[Any]:
+    """Return what three stacked runs end with: states, losses and counts."""
+    prepare, captured = StackedRuns._stacked, list[CapturedSteps | None]()
+
+    def prepared(self: StackedRuns) -> Any:
+        context = prepare(self)
+        self.games.trainer.hold_on_device(CPU)
+        if graphs:
+            recorder = OperatorGraphs(CPU, self.games.level.generators)
+            self._captured = captured_by(self.games.learn, self.games.trainer, recorder)
+            captured.append(self._captured)
+        return context
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(StackedRuns, "_stacked", prepared)
+        runs: Any = advlearn.fit(
+            GENERATE, objective, "ring", seeds=[0, 1, 2], steps=16, device="cpu", callbacks=()
+        )
+    assert not graphs or (captured[0] is not None and captured[0].replays >= 10)
+    return [(r.trainer.state_dict(), r.trainer.last_losses(), r.trainer.step) for r in runs]
+
+
+@pytest.mark.parametrize("objective", ["wgan-gp", "hinge + r1(every=3)"])
+def test_replayed_steps_of_stacked_runs_equal_eager_ones(objective: str) -> None:
+    assert same(stacked(objective, graphs=True), stacked(objective, graphs=False))
