@@ -115,9 +115,12 @@ class CudaGraphs:
         return parts.replay
 
     def _end_failed_capture(self) -> None:
-        """Make the generator of the device leave the state in which a failed capture left it."""
+        """Make the generators leave the state in which a failed capture left them."""
         torch.cuda.synchronize(self.device)
-        with torch.cuda.graph(torch.cuda.CUDAGraph()):
+        graph = torch.cuda.CUDAGraph()
+        for generator in self.generators:
+            graph.register_generator_state(generator)
+        with torch.cuda.graph(graph):
             torch.rand(1, device=self.device)
 
 

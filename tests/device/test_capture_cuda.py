@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 import advlearn
 from advlearn import Adversary
+from advlearn.core.graphs import CudaGraphs, outside
 from advlearn.core.trainer import Callback, Trainer
 from advlearn.data import ArrayDataset, Batches
 from advlearn.run import Run
@@ -148,3 +149,45 @@ def test_a_critic_step_is_captured_in_the_users_own_graph() -> None:
     expected = [eager.update(real, fake) for _ in range(8)][-1]
     assert torch.equal(loss, expected)
     captured.raise_if_not_finite()
+
+
+def test_a_launch_between_the_graphs_of_a_step_is_made_in_each_replay() -> None:
+    total, given, taken = torch.zeros(3, 4, device="cuda").unbind()
+    calls: list[int] = []
+
+    def launch() -> None:
+        calls.append(1)
+        taken.copy_(given * 10)
+
+    def step() -> None:
+        given.copy_(total + torch.rand(4, device="cuda"))
+        outside(launch)
+        total.add_(taken)
+
+    graphs = CudaGraphs(torch.device("cuda"))
+    replay = graphs.capture(step)
+    assert not calls and total.tolist() == [0] * 4
+    torch.manual_seed(5)
+    for _ in range(3):
+        replay()
+    found = total.clone()
+    total.zero_()
+    torch.manual_seed(5)
+    for _ in range(3):
+        step()
+    assert len(calls) == 6 and torch.equal(found, total)
+
+
+def test_the_generators_of_a_failed_capture_draw_on() -> None:
+    own = torch.Generator("cuda").manual_seed(1)
+    graphs = CudaGraphs(torch.device("cuda"), [own])
+
+    def step() -> None:
+        x = torch.rand(2, device="cuda", generator=own) + torch.rand(2, device="cuda")
+        x.sum().item()
+
+    with pytest.raises(RuntimeError):
+        graphs.capture(step)
+    assert torch.cuda.current_stream() == torch.cuda.default_stream()
+    assert torch.rand(2, device="cuda", generator=own).isfinite().all()
+    assert torch.rand(2, device="cuda").isfinite().all()

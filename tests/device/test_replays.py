@@ -1,6 +1,5 @@
 """Test on a CPU that training by replayed steps equals eager training, bit for bit."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from advlearn.tasks.generate import Generate
 from advlearn.testing._operator_graphs import OperatorGraphs
 from advlearn.training.device import precision
 from advlearn.training.stacked_runs import StackedRuns
-from tests.device.replayed import CPU, STEPS, Curves, both, game, replays, train
+from tests.device.replayed import CPU, STEPS, Curves, FailingGraphs, both, game, replays, train
 from tests.device.test_capture import REFUSED
 from tests.device.test_games import CROSSED, GENERATE
 from tests.training.tiny import same
@@ -89,20 +88,14 @@ def test_replays_that_differ_from_eager_steps_are_noticed() -> None:
     assert found[:6] == expected[:6] and found != expected
 
 
-def without_graphs(step: Callable[[], None]) -> Callable[[], None]:
-    raise RuntimeError("no memory for a graph\nat line 3")
-
-
-def test_a_failed_capture_continues_eagerly_with_equal_results(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    graphs = OperatorGraphs(CPU)
-    monkeypatch.setattr(graphs, "capture", without_graphs)
+@pytest.mark.parametrize("operator", [1, 40, 90, 140, None])
+def test_a_failed_capture_continues_eagerly_with_equal_results(operator: int | None) -> None:
     eager, failed = game("hinge + r1(every=3)", GENERATE), game("hinge + r1(every=3)", GENERATE)
     expected = train(eager)
     with pytest.warns(UserWarning, match="capture: no memory for a graph; the run continues"):
-        assert train(failed, graphs) == expected
+        assert train(failed, FailingGraphs(CPU, operator=operator)) == expected
     assert same(eager.state_dict(), failed.state_dict()) and replays(failed) == 0
+    assert (failed.step, failed.adversaries["data"].steps_done) == (STEPS, STEPS)
 
 
 @pytest.mark.parametrize("objective", ["hinge + r1", "wgan-gp"])

@@ -20,6 +20,7 @@ from advlearn.imitation.on_device import stage as staging
 from advlearn.imitation.on_device.iteration import FixedIteration
 from advlearn.imitation.on_device.stage import Stage, kept_tensors
 from advlearn.testing._operator_graphs import OperatorGraphs
+from tests.device.replayed import FailingGraphs
 from tests.head.spawned import Results, in_two_processes
 from tests.imitation.batches import N, T, cartpole, expert, maze
 from tests.imitation.test_fixed_iterations import fixed
@@ -32,7 +33,7 @@ CPU = torch.device("cpu")
 
 
 def trained(
-    method: str, make: Any, replayed: bool, environment: Any = None
+    method: str, make: Any, replayed: bool, environment: Any = None, graphs: Any = OperatorGraphs
 ) -> tuple[Any, list[Stage]]:
     """Return a run, and its stages: rollout, learned reward and passes."""
     of_reward, stages = FixedIteration.of_reward, list[Stage]()
@@ -41,8 +42,8 @@ def trained(
         stages.extend((self.collect, of_reward(self, *args, **kwargs), self.learn))
         return stages[1]
 
-    def graphs_on(device: torch.device, generators: Any) -> OperatorGraphs | None:
-        return OperatorGraphs(device, generators) if replayed else None
+    def graphs_on(device: torch.device, generators: Any) -> Any:
+        return graphs(device, generators) if replayed else None
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(FixedIteration, "of_reward", noted)
@@ -87,6 +88,17 @@ def test_rollouts_of_every_environment_are_replayed(env: Any) -> None:
     run, stages = trained("gail", make, replayed=True)
     other, _ = trained("gail", make, replayed=False)
     assert all(stage.captured for stage in stages)
+    assert_equal(run, other)
+
+
+@pytest.mark.parametrize("operator", [1, 60, 200, 500, None])
+def test_parts_that_cannot_be_captured_run_eagerly_with_equal_results(
+    operator: int | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, stages = trained("gail", cartpole, True, graphs=partial(FailingGraphs, operator=operator))
+    other, _ = trained("gail", cartpole, replayed=False)
+    assert [stage.reason for stage in stages] == 3 * ["no memory for a graph"]
+    assert capsys.readouterr().err.count("runs eagerly, since no memory for a graph\n") == 3
     assert_equal(run, other)
 
 

@@ -162,6 +162,10 @@ class EpisodeCounter(BatchWrapper):
         self._steps = []
         return self.records(reached.transpose(1, 2)[ended][-most:].tolist())
 
+    def forget(self) -> None:
+        """Drop the episodes that ended since the last call of `take` or `latest`."""
+        self._steps = []
+
     def latest(self, most: int) -> Tensor:
         """Return the latest episodes that ended since the last call; does not wait for the device.
 

@@ -50,6 +50,7 @@ class FixedIteration:
             "the rollout",
             self.rollout.run,
             tensors=lambda: [*kept_tensors(policy, None), *self.rollout.tensors()],
+            restore=self.rollout.kept,
             generators=[g for g in [getattr(self.rollout.environment, "generator", None)] if g],
             reason=why_not(self.rollout.environment),
         )
@@ -81,10 +82,16 @@ class FixedIteration:
             reason: Why it cannot be captured; empty if it can.
         """
         head: Head = reward.adversary
+
+        def learn() -> None:
+            # Also after a capture that failed, which has taken the steps.
+            self.rollout.take()
+            run()
+
         optimizers = [] if head.optimizer is None else [(head.optimizer, None)]
         return Stage(
             "the learned reward",
-            run,
+            learn,
             tensors=lambda: [
                 *kept_tensors(head, head.optimizer),
                 *self.rollout.tensors(),

@@ -1,5 +1,6 @@
 """A rollout on fixed tensors, of which CUDA can make one graph."""
 
+from collections.abc import Callable
 from typing import Any, cast, final
 
 import torch
@@ -102,6 +103,19 @@ class FixedRollout:
                 last.append(step.final_observations)
                 observations, dones = step.observations, step.terminated | step.truncated
             self._finish(torch.stack(truncated), torch.stack(last), observations, dones)
+
+    def kept(self) -> Callable[[], None]:
+        """Return what puts the environments back to their present state."""
+        storages = [*self._of_counter, *(self._of_environment or ())]
+        values = [storage.clone() for storage in storages]
+
+        def put_back() -> None:
+            self.counter.forget()
+            self._keep_state()
+            for storage, value in zip(storages, values, strict=True):
+                storage.copy_(value)
+
+        return put_back
 
     def take(self) -> None:
         """Give the recording the steps of the rollout, which a graph does not give it."""

@@ -34,6 +34,8 @@ class Stage:
         tensors: Returns the tensors that the part keeps between runs.
         optimizers: Optimizers that step within the part, with their rates; see `on_the_device`.
         generators: Private random generators that the part draws from.
+        restore: Called before a capture; returns what puts back the state of Python objects, and
+            the tensors that they keep, after a capture that failed.
         reason: Why the part cannot be captured; empty if it can.
     """
 
@@ -46,6 +48,7 @@ class Stage:
         key: Callable[[], tuple[Any, ...]] = tuple,
         optimizers: Sequence[tuple[torch.optim.Optimizer, Tensor | None]] = (),
         generators: Sequence[torch.Generator] = (),
+        restore: Callable[[], Callable[[], None]] = lambda: _nothing,
         reason: str = "",
     ) -> None:
         self.name = name
@@ -54,6 +57,7 @@ class Stage:
         self._tensors = tensors
         self._constants = key
         self._optimizers = optimizers
+        self._restore = restore
         self._graphs = graphs_on(next(iter(tensors())).device, generators)
         self._replay: Callable[[], None] | None = None
         self._parts = HostParts()
@@ -113,6 +117,7 @@ class Stage:
     def _capture(self, graphs: Graphs) -> None:
         """Capture the part and replay it; after a failure run it eagerly."""
         parts, replay, reason = HostParts(), None, None
+        put_back = self._restore()
         try:
             with parts.recorded():
                 replay = graphs.capture(self._eagerly)
@@ -124,6 +129,7 @@ class Stage:
             self._replay, self._parts, self._key = replay, parts, self.key()
             return
         parts.undo()
+        put_back()
         self._give_up(reason)
         self._eagerly()
 
@@ -134,6 +140,10 @@ class Stage:
     def _refuse(self, reason: str) -> None:
         self.reason = reason
         print(f"capture: {self.name} runs eagerly, since {reason}", file=sys.stderr)
+
+
+def _nothing() -> None:
+    """Put nothing back."""
 
 
 def graphs_on(device: torch.device, generators: Sequence[torch.Generator]) -> Graphs | None:
