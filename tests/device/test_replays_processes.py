@@ -2,7 +2,6 @@
 
 import re
 import warnings
-from collections.abc import Callable
 from functools import partial
 from typing import Any, final
 
@@ -17,13 +16,23 @@ from advlearn.data import ArrayDataset, batches
 from advlearn.tasks.generate import Generate
 from advlearn.testing import check_capturable
 from advlearn.testing._operator_graphs import OperatorGraphs
-from tests.device.replayed import CPU, Curves, FailingGraphs, both, game, replays, train
+from advlearn.testing._replays import (
+    Curves,
+    both,
+    differences,
+    game,
+    replays,
+    train,
+    without_host_exchanges,
+)
+from tests.device.failing import FailingGraphs
 from tests.device.test_capture import REFUSED
 from tests.device.test_games import CROSSED, GENERATE
 from tests.head.spawned import Results, in_two_processes
 from tests.head.test_sharded import sharded
 from tests.training.tiny import same
 
+CPU = torch.device("cpu")
 FEW = [
     ("wgan-gp", GENERATE),
     ("hinge + r1(every=3)", GENERATE),
@@ -31,23 +40,12 @@ FEW = [
 ]
 
 
-def over_nccl(job: Callable[[], Results]) -> Results:
-    """Run a job without the exchanges on the host that only Gloo makes in each step."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(distributed, "waits_for_no_device", lambda: False)
-        return job()
-
-
 def equal(objective: str, form: str, rank: int, world: int) -> Results:
-    return over_nccl(partial(_equal, objective, form))
-
-
-def _equal(objective: str, form: str) -> Results:
-    check_capturable(game(objective, form))
-    eager, replayed = both(objective, form)
+    with without_host_exchanges():
+        check_capturable(game(objective, form))
+        eager, replayed = both(objective, form)
     assert replays(replayed) >= 1
-    assert same(eager.state_dict(), replayed.state_dict())
-    return {"steps": replayed.step}
+    return {"differences": differences(eager, replayed)}
 
 
 def results(games: list[tuple[str, str]]) -> list[dict[str, Results | str]]:
@@ -60,7 +58,7 @@ def failures(games: list[tuple[str, str]]) -> list[str]:
         f"{name}: {found}"
         for each in (first, second)
         for name, found in each.items()
-        if isinstance(found, str)
+        if found != {"differences": []}
     ]
 
 
@@ -118,22 +116,18 @@ def peculiar(graphs: Any, reads: bool, sizes: list[int] | None) -> Trainer:
 def disagree(how: str, rank: int, world: int) -> Results:
     """Train processes of which one cannot replay; return the reason and both curves."""
 
-    def job() -> Results:
-        sizes = {"in time": [4, 4, 5 - rank, *5 * [4]], "late": [4, 4, 4, 4, 4, 5, 4, 4]}.get(how)
-        reads = how == "reads" and rank == 1
-        graphs = FailingGraphs(CPU) if how == "fails" else OperatorGraphs(CPU)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-            found = peculiar(graphs, reads, sizes)
+    sizes = {"in time": [4, 4, 5 - rank, *5 * [4]], "late": [4, 4, 4, 4, 4, 5, 4, 4]}.get(how)
+    graphs = FailingGraphs(CPU) if how == "fails" else OperatorGraphs(CPU)
+    with without_host_exchanges(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        found = peculiar(graphs, how == "reads" and rank == 1, sizes)
         eager = peculiar(None, False, sizes)
-        assert found.captured is not None and found.captured.replays == 0
-        return {
-            "reason": found.captured.reason,
-            "equal": found.callbacks[0].rows == eager.callbacks[0].rows,  # type: ignore[attr-defined]
-            "state": same(found.task.state_dict(), eager.task.state_dict()),
-        }
-
-    return over_nccl(job)
+    assert found.captured is not None and found.captured.replays == 0
+    return {
+        "reason": found.captured.reason,
+        "equal": found.callbacks[0].rows == eager.callbacks[0].rows,  # type: ignore[attr-defined]
+        "state": same(found.task.state_dict(), eager.task.state_dict()),
+    }
 
 
 def refuse(rank: int, world: int) -> Results:

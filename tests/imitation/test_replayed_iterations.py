@@ -20,7 +20,8 @@ from advlearn.imitation.on_device import stage as staging
 from advlearn.imitation.on_device.iteration import FixedIteration
 from advlearn.imitation.on_device.stage import Stage, kept_tensors
 from advlearn.testing._operator_graphs import OperatorGraphs
-from tests.device.replayed import FailingGraphs
+from advlearn.testing._replays import without_host_exchanges
+from tests.device.failing import FailingGraphs
 from tests.head.spawned import Results, in_two_processes
 from tests.imitation.batches import N, T, cartpole, expert, maze
 from tests.imitation.test_fixed_iterations import fixed
@@ -135,9 +136,7 @@ def test_a_launch_of_another_library_is_made_between_the_graphs_of_a_rollout() -
 
 def of_processes(method: str, rank: int, world: int) -> Results:
     """Compare replayed iterations of several processes with eager ones."""
-    with pytest.MonkeyPatch.context() as patch:
-        # Over NCCL no exchange on the host takes place in each step.
-        patch.setattr(distributed, "waits_for_no_device", lambda: False)
+    with without_host_exchanges():
         run, stages = trained(method, cartpole, replayed=True)
         other, _ = trained(method, cartpole, replayed=False)
     assert [stage.reason for stage in stages] == ["", "", ""]
