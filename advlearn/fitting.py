@@ -139,7 +139,7 @@ def fit(
             of runs is returned, each equal to that of its seed up to rounding, in the folder
             ``seed-N`` of `out`. A warning says why where they train one after another instead.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
-        precision: ``"fp32"``, ``"tf32"`` or ``"bf16"``; penalties stay in full precision.
+        precision: ``"fp32"``, ``"tf32"`` or ``"bf16"``; penalties are not in bf16.
         compile: Compile the losses of critics and learner, penalties included.
         capture: On CUDA, replay each training step as one CUDA graph, with the same results; a
             warning says why where a game cannot be captured. It has no effect on a CPU.

@@ -65,6 +65,10 @@ ASKED: dict[str, list[Bar]] = {
         ("largest difference, float64, * set-wise, through the gather games", "<=", 1e-6),
         ("objectives left out", "==", 0),
     ],
+    "captured_processes": [
+        ("games that differ in a bit, of *", "==", 0),
+        ("games without a replay, of *", "==", 0),
+    ],
     "fairness_adult": [
         ("demographic parity*: accuracy", ">=", 0.84),
         ("demographic parity*: parity difference", "<=", 0.04),

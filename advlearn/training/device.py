@@ -71,8 +71,9 @@ def precision(name: Precision = "fp32", device: str | torch.device = "cpu") -> I
     """Set the numerical precision within a block, and restore the settings after it.
 
     ``fp32`` turns TF32 off on CUDA, also for convolutions, where torch's default is on. ``tf32``
-    turns it on. ``bf16`` computes under autocast, with TF32 off; it needs no gradient scaler,
-    because it has the exponents of fp32. fp16 is not supported.
+    turns it on. ``bf16`` computes under autocast, and what stays in fp32, such as a penalty's
+    gradients, with TF32 on CUDA, whose mantissa is longer than that of bf16. It needs no gradient
+    scaler, because it has the exponents of fp32. fp16 is not supported.
 
     Args:
         name: ``"fp32"``, ``"tf32"`` or ``"bf16"``.
@@ -101,7 +102,7 @@ def precision(name: Precision = "fp32", device: str | torch.device = "cpu") -> I
         if name == "bf16"
         else nullcontext()
     )
-    with _tf32(name == "tf32"), autocast:
+    with _tf32(name == "tf32" or (name == "bf16" and kind == "cuda")), autocast:
         yield
 
 

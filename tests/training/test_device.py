@@ -51,8 +51,17 @@ def test_a_missing_device_is_refused_in_one_line() -> None:
     assert "\n" not in str(caught.value)
 
 
+# Without a GPU torch warns of autocast on CUDA; the switches are set all the same.
+@pytest.mark.filterwarnings("ignore:.*CUDA is not available:UserWarning")
 @pytest.mark.parametrize(
-    ("name", "device", "exact"), [("fp32", "cpu", True), ("tf32", "cuda", False)]
+    ("name", "device", "exact"),
+    [
+        ("fp32", "cpu", True),
+        ("fp32", "cuda", True),
+        ("tf32", "cuda", False),
+        ("bf16", "cpu", True),
+        ("bf16", "cuda", False),
+    ],
 )
 def test_precision_sets_every_switch_and_restores_it(name: Any, device: str, exact: bool) -> None:
     before = switches()
