@@ -82,6 +82,31 @@ def test_the_number_of_kernels_does_not_grow_with_the_groups() -> None:
     assert ours[0] == ours[1] < theirs[1]
 
 
+@pytest.mark.parametrize("ways", ["input", "weights", "all", "backward"])
+def test_only_gradients_that_are_asked_for_are_computed(ways: str) -> None:
+    network = nn.Sequential(*(GroupedConv2d(8, 8, 3, padding=1, groups=2) for _ in range(2)))
+    plain = nn.Sequential(*(nn.Conv2d(8, 8, 3, padding=1, groups=2) for _ in range(2)))
+    plain.load_state_dict(network.state_dict())
+    found: list[list[Tensor]] = []
+    kernels = list[int]()
+    for net in (network, plain):
+        x = torch.linspace(-1, 1, 512).view(2, 8, 4, 8).requires_grad_()
+        loss = net(x).square().sum()
+        weights = list(net.parameters())
+        asked = {"input": [x], "weights": weights, "all": [x, *weights]}.get(ways)
+        with Convolutions() as counted:
+            if asked is None:
+                loss.backward()
+                grads = [p.grad for p in (x, *weights) if p.grad is not None]
+            else:
+                grads = list(torch.autograd.grad(loss, asked))
+        found.append(grads)
+        kernels.append(counted.count)
+    torch.testing.assert_close(*found)
+    # One kernel for the gradient of each layer's input, and one for that of its weights.
+    assert kernels[0] == {"input": 2, "weights": 3, "all": 4, "backward": 4}[ways]
+
+
 def test_autocast_computes_as_torch_does() -> None:
     grouped, plain = (layer.float() for layer in pair(4, padding=1))
     x = torch.randn(3, 8, 7, 6)

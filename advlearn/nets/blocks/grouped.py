@@ -118,6 +118,25 @@ def _only_shape(shape: torch.Size, like: Tensor) -> Tensor:
     return like.new_empty(1).expand(shape)
 
 
+def _is_asked(ctx: Any, k: int) -> bool:
+    """Return whether this backward pass needs the gradient of an argument.
+
+    ``needs_input_grad`` is true of weights also where only the gradient of the input is asked for,
+    as by a penalty, which would compute one of the two kernels for nothing.
+    """
+    if not ctx.needs_input_grad[k]:
+        return False
+    # Within transformations of functions there is no node to look at, and compiled code takes the
+    # gradients that it was compiled for.
+    if torch.compiler.is_compiling() or not hasattr(ctx, "next_functions"):
+        return True
+    try:
+        return torch._C._will_engine_execute_node(ctx.next_functions[k][0])
+    except RuntimeError:
+        # A leaf whose gradient `torch.autograd.grad` returns.
+        return True
+
+
 class _Convolution(Function):
     """Compute w * x."""
 
@@ -136,7 +155,7 @@ class _Convolution(Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
         (g,), (x, weight) = gradients, ctx.saved_tensors
-        to_input, to_weight, _ = ctx.needs_input_grad
+        to_input, to_weight = (_is_asked(ctx, k) for k in range(2))
         return (
             _Transposed.apply(g, weight, x.shape, ctx.geometry) if to_input else None,
             _Correlation.apply(x, g, weight.shape, ctx.geometry) if to_weight else None,
@@ -159,7 +178,7 @@ class _Transposed(Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
         (v,), (g, weight) = gradients, ctx.saved_tensors
-        to_output, to_weight = ctx.needs_input_grad[:2]
+        to_output, to_weight = (_is_asked(ctx, k) for k in range(2))
         return (
             _Convolution.apply(v, weight, ctx.geometry) if to_output else None,
             _Correlation.apply(v, g, weight.shape, ctx.geometry) if to_weight else None,
@@ -182,7 +201,7 @@ class _Correlation(Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
         (v,), (x, g) = gradients, ctx.saved_tensors
-        to_input, to_output = ctx.needs_input_grad[:2]
+        to_input, to_output = (_is_asked(ctx, k) for k in range(2))
         return (
             _Transposed.apply(g, v, x.shape, ctx.geometry) if to_input else None,
             _Convolution.apply(x, v, ctx.geometry) if to_output else None,
