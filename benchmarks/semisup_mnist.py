@@ -201,14 +201,12 @@ def main() -> None:
 
 
 def set_bars(result: Result) -> None:
-    """Compare the rows of 100 labels with the paper, on each device after its longest training."""
+    """Compare the rows of 100 labels with the paper, for each device and number of steps."""
     adversarial = [
         r for r in result.rows if r["labels"] == LABELS[0] and r["method"] == "improved-gan"
     ]
-    for device in sorted({r["device"] for r in adversarial}):
-        rows = [r for r in adversarial if r["device"] == device]
-        steps = max(r["steps"] for r in rows)
-        rows = [r for r in rows if r["steps"] == steps]
+    for device, steps in sorted({(r["device"], r["steps"]) for r in adversarial}):
+        rows = [r for r in adversarial if (r["device"], r["steps"]) == (device, steps)]
         errors = [r["errors"] for r in rows]
         case = f"{len(rows)} draws, {steps} steps, {device}"
         name = "errors of 10,000 with 100 labels"
@@ -225,10 +223,14 @@ def picture(result: Result) -> None:
 
     figure = Figure(figsize=(5, 4), layout="constrained")
     axes = figure.add_subplot()
-    for method in dict.fromkeys(r["method"] for r in result.rows):
-        rows = [r for r in result.rows if r["method"] == method]
+    for method, steps in dict.fromkeys((r["method"], r["steps"]) for r in result.rows):
+        rows = [r for r in result.rows if (r["method"], r["steps"]) == (method, steps)]
         axes.plot(
-            [r["labels"] for r in rows], [r["errors"] for r in rows], "o", label=method, alpha=0.7
+            [r["labels"] for r in rows],
+            [r["errors"] for r in rows],
+            "o",
+            label=f"{method}, {steps:,} steps",
+            alpha=0.7,
         )
     axes.set(
         xscale="log",
@@ -239,7 +241,8 @@ def picture(result: Result) -> None:
     )
     axes.set_xticks(sorted(LABELS), map(str, sorted(LABELS)))
     axes.minorticks_off()
-    axes.set_yticks([300, 500, 1000, 2000, 5000], ["300", "500", "1,000", "2,000", "5,000"])
+    ticks = [100, 300, 500, 1000, 2000, 5000]
+    axes.set_yticks(ticks, [f"{tick:,}" for tick in ticks])
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(RESULTS / "semisup_mnist.png", dpi=90)
