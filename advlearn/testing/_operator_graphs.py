@@ -104,7 +104,7 @@ class _Record(TorchDispatchMode):
 
     def replay(self) -> None:
         """Compute the operators again, and make the launches."""
-        # The recorded operators are those behind gradients and autocast.
+        # What was recorded has no gradients, and autocast is done.
         with torch.no_grad(), torch.autocast(self._kind, enabled=False):
             for call in self._calls:
                 call()
