@@ -109,8 +109,8 @@ def shared_reason(reason: str | None) -> str | None:
     found = [flag for (flag,) in distributed.gather_numbers([reason is not None])]
     if not any(found):
         return None
-    rank = found.index(1)
-    return f"rank {rank}: {distributed.gather_objects(reason)[rank]}"
+    rank, first = next((k, r) for k, r in enumerate(distributed.gather_objects(reason)) if r)
+    return f"rank {rank}: {first}"
 
 
 def is_over(run: Stoppable, interrupted: list[int]) -> bool:

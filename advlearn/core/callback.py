@@ -8,7 +8,11 @@ from advlearn.core.task import Batch
 
 
 class Stream(Protocol):
-    """An infinite stream of batches whose position can be saved."""
+    """An infinite stream of batches whose position can be saved.
+
+    In several processes its steps are captured as CUDA graphs only if it has an attribute
+    ``same_shapes = True``: all its batches have one shape.
+    """
 
     def __iter__(self) -> Iterator[Batch]: ...
     def __next__(self) -> Batch: ...

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from advlearn.core import agreement, distributed
 from advlearn.core.adversary import Adversary
+from advlearn.core.captured_state import CapturedState, places
 from advlearn.core.chain import Schedule
 from advlearn.core.graphs import CudaGraphs, Graphs
 from advlearn.core.host_parts import HostParts
@@ -28,6 +29,8 @@ Learn = Callable[[Iterator[Batch]], None]
 WARMUP = 3
 # Kinds of steps after which the capture ends, because the kinds do not repeat.
 MOST_KINDS = 64
+# Changes of the state between steps after which the capture ends, because each drops the graphs.
+MOST_CHANGES = 16
 
 
 @runtime_checkable
@@ -48,6 +51,7 @@ class Training(Protocol):
     schedule: Schedule
     critic_steps: int
     turns: Turns
+    data: Any
 
     def learn(self, batches: Iterator[Batch]) -> None: ...
 
@@ -57,6 +61,11 @@ def reason_against_training(training: Training, device: torch.device) -> str | N
     reason = distributed.reason_against_capture(modules_of(training), device)
     if reason is not None:
         return reason
+    if distributed.world_size() > 1 and not getattr(training.data, "same_shapes", False):
+        return (
+            "your own stream may change the shape of its batches, which several processes cannot "
+            "notice in time; set its attribute same_shapes = True if they do not"
+        )
     reason = training.turns.reason_against_capture()
     if reason is not None:
         return reason
@@ -157,6 +166,8 @@ class CapturedSteps:
         self._searched: set[Hashable] = set()
         self._inputs: dict[Hashable, list[Batch]] = {}
         self._captured: dict[Hashable, tuple[Callable[[], None], HostParts]] = {}
+        self._state: CapturedState | None = None
+        self._changes = 0
 
     @contextmanager
     def on_stream(self) -> Generator[None]:
@@ -178,6 +189,9 @@ class CapturedSteps:
         if kind is None:
             self._learn(iter(batches))
             return
+        if self._state is not None and not self._state.is_current():
+            # As in every process, since all of them call the same callbacks.
+            self._start_again()
         shapes = tuple((x.shape, x.dtype, x.device) for batch in batches for x in batch)
         other = self._other_shapes(shapes)
         inputs, kind = self._filled(shapes, batches), (shapes, kind)
@@ -190,6 +204,18 @@ class CapturedSteps:
             self._run_as_usual(kind, inputs, other)
         else:
             self._capture(kind, inputs)
+
+    def _start_again(self) -> None:
+        """Drop the captured steps, which would use tensors and settings of before."""
+        self._captured.clear()
+        self._searched.clear()
+        self._state = None
+        self._changes += 1
+        if self._changes > MOST_CHANGES:
+            self._give_up(
+                "the optimizers or their settings, or weights, were replaced "
+                f"{self._changes} times between steps"
+            )
 
     def _other_shapes(self, shapes: tuple[Any, ...]) -> str | None:
         """Return why several processes cannot capture batches of these shapes, or None.
@@ -237,7 +263,7 @@ class CapturedSteps:
 
     def _capture(self, kind: Hashable, inputs: list[Batch]) -> None:
         """Capture a step and replay it; after a failure run it as usual."""
-        parts, held, replay = HostParts(), self._places(), None
+        parts, held, replay = HostParts(), places(self._modules, self._optimizers), None
         try:
             with parts.recorded():
                 replay = self._graphs.capture(lambda: self._learn(iter(inputs)))
@@ -248,6 +274,7 @@ class CapturedSteps:
         if reason is None and replay is not None:
             replay()
             self._captured[kind] = (replay, parts)
+            self._state = CapturedState(self._modules, self._optimizers)
             return
         parts.undo()
         for owner, key, tensor in held:
@@ -255,20 +282,9 @@ class CapturedSteps:
         self._give_up(str(reason))
         self._learn(iter(inputs))
 
-    def _places(self) -> list[tuple[Any, Any, Tensor]]:
-        """Return owner, key and tensor of all weights, buffers and states of optimizers."""
-        owners: list[Any] = [
-            own
-            for module in self._modules
-            for part in module.modules()
-            for own in (part._parameters, part._buffers)
-        ]
-        owners += [state for o in self._optimizers for state in o.state.values()]
-        return [(own, k, x) for own in owners for k, x in own.items() if isinstance(x, Tensor)]
-
     def _moved(self, held: list[tuple[Any, Any, Tensor]]) -> str | None:
         """Return why a captured step would not change the tensors that are `held`."""
-        now = self._places()
+        now = places(self._modules, self._optimizers)
         if len(now) != len(held):
             return "the step adds weights, buffers or states of optimizers"
         for owner, key, tensor in held:

@@ -4,7 +4,7 @@
 # (PyTorch's own annotations are partial)
 
 from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Protocol, final
 
 import torch
@@ -101,12 +101,13 @@ class CudaGraphs:
         recording.append(parts)
         try:
             parts.begin()
-            try:
-                step()
-            finally:
+            step()
+            parts.end()
+        except BaseException:
+            # The end of a capture that failed raises an error that says no more than this one, and
+            # leaves its stream as the present one.
+            with suppress(RuntimeError):
                 parts.end()
-        except RuntimeError:
-            # A capture that fails at its end leaves its stream as the present one.
             torch.cuda.set_stream(present)
             self._end_failed_capture()
             raise
@@ -117,11 +118,10 @@ class CudaGraphs:
     def _end_failed_capture(self) -> None:
         """Make the generators leave the state in which a failed capture left them."""
         torch.cuda.synchronize(self.device)
-        graph = torch.cuda.CUDAGraph()
-        for generator in self.generators:
-            graph.register_generator_state(generator)
-        with torch.cuda.graph(graph):
-            torch.rand(1, device=self.device)
+        parts = _Parts(self._stream, self.generators)
+        parts.begin()
+        torch.rand(1, device=self.device)
+        parts.end()
 
 
 @final

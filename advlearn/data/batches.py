@@ -120,6 +120,8 @@ class Batches:
         world_size: Count = 1,
     ) -> None:
         self.source = source
+        # Captured steps of several processes ask for it.
+        self.same_shapes = True
         self.device = torch.device(device)
         self.order = Order(
             len(source),
@@ -207,6 +209,8 @@ class StreamedBatches:
         if size is None:
             raise ValueError("batch_size: expected an int for data without a DataLoader, got None")
         self.source = source
+        # Captured steps of several processes ask for it.
+        self.same_shapes = True
         self.device = torch.device(device)
         self.order = Order(
             len(source),

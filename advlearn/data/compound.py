@@ -202,6 +202,7 @@ class ZippedBatches:
 
     def __init__(self, streams: Sequence[Stream]) -> None:
         self.streams = list(streams)
+        self.same_shapes = all(getattr(stream, "same_shapes", False) for stream in self.streams)
 
     def __iter__(self) -> Self:
         return self

@@ -86,12 +86,12 @@ class _Record(TorchDispatchMode):
         # Aliases, since an operator in place may give the tensor itself another shape.
         aliases = pytree.tree_map_only(Tensor, Tensor.detach, (args, named))
         result = func(*args, **named)
-        made: list[Tensor] = []
-        for x in _tensors(result):
-            storage = x.untyped_storage()
-            if storage._cdata not in given:
+        made: dict[int, Tensor] = {}
+        for k, x in enumerate(pytree.tree_leaves(result)):
+            if isinstance(x, Tensor) and x.untyped_storage()._cdata not in given:
+                storage = x.untyped_storage()
                 self._made[storage._cdata] = storage
-                made.append(x.detach())
+                made[k] = x.detach()
         # A view needs no computation again; what writes into its arguments does.
         if made or not _is_view(func):
             self._calls.append(partial(_compute, func, *aliases, made))
@@ -127,16 +127,14 @@ def _compute(
     func: torch._ops.OpOverload,
     args: tuple[Any, ...],
     named: dict[str, Any],
-    made: list[Tensor],
+    made: dict[int, Tensor],
 ) -> None:
-    """Compute an operator again, and write its results into the recorded ones."""
-    found = func(*args, **named)
-    for part in pytree.tree_leaves(found):
+    """Compute an operator again, and write its results into the recorded ones, by their number."""
+    found = pytree.tree_leaves(func(*args, **named))
+    for part in found:
         _wait(part)
-    given = {x.untyped_storage()._cdata for x in _tensors((args, named))}
-    new = [x for x in _tensors(found) if x.untyped_storage()._cdata not in given]
-    for into, value in zip(made, new, strict=True):
-        into.copy_(value)
+    for k, into in made.items():
+        into.copy_(found[k])
 
 
 def _tensors(values: Any) -> list[Tensor]:

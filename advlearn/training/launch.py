@@ -142,6 +142,9 @@ def _join(device: torch.device) -> None:
     if os.environ.get("GROUP_WORLD_SIZE") == "1":
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         store = PrefixStore(f"attempt {attempt}", store)
+    # NCCL would else register the buffers of captured collectives, where the processes of a machine
+    # wait for one another: one whose capture fails would let them wait for ever.
+    os.environ.setdefault("NCCL_GRAPH_REGISTER", "0")
     group: dict[str, Any] = {"store": store, "rank": rank, "world_size": world_size}
     if device.type == "cuda":
         dist.init_process_group("nccl", device_id=device, **group)

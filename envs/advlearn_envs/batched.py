@@ -88,6 +88,9 @@ class BatchedEnv(ABC):
     # Smallest number of steps of an episode that is not truncated.
     SHORTEST: ClassVar[int] = 1
     NAME: ClassVar[str]
+    # Whether a CUDA graph can hold a step: it consists of operators of torch, but for what it
+    # passes to `launcher`.
+    capturable: bool = True
 
     def __init__(
         self,
@@ -102,9 +105,7 @@ class BatchedEnv(ABC):
         limit = self.TIME_LIMIT if time_limit is None else time_limit
         if limit < 1:
             raise ValueError(f"time_limit: expected at least 1 step, got {limit}")
-        # Whether a CUDA graph can hold a step: it consists of operators of torch, but for what it
-        # passes to `launcher`. Who captures steps gives a launcher that splits the graph there.
-        self.capturable = True
+        # Who captures steps gives one that splits the CUDA graph at a launch.
         self.launcher: Launcher = at_once
         self.num_envs = num_envs
         self.time_limit = limit

@@ -1,5 +1,7 @@
 """Test on a CPU that training by replayed steps equals eager training, bit for bit."""
 
+import copy
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -157,3 +159,110 @@ def stacked(objective: str, graphs: bool) -> list[Any]:
 @pytest.mark.parametrize("objective", ["wgan-gp", "hinge + r1(every=3)"])
 def test_replayed_steps_of_stacked_runs_equal_eager_ones(objective: str) -> None:
     assert same(stacked(objective, graphs=True), stacked(objective, graphs=False))
+
+
+class At(Callback):
+    """Do something to the trainer after a step."""
+
+    def __init__(self, step: int, change: Callable[[Any], None]) -> None:
+        self.step, self.change = step, change
+
+    def on_step(self, trainer: Trainer) -> None:
+        if trainer.step == self.step:
+            self.change(trainer)
+
+
+class RollBack(Callback):
+    """Load the state of an earlier step."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Any] = {}
+        self.done = False
+
+    def on_step(self, trainer: Trainer) -> None:
+        if trainer.step == 4 and not self.kept:
+            self.kept = copy.deepcopy(trainer.state_dict())
+        if trainer.step == 9 and not self.done:
+            self.done = True
+            trainer.load_state_dict(copy.deepcopy(self.kept))
+
+
+def set_group(name: str, value: Any) -> Callable[[Trainer], None]:
+    return lambda trainer: trainer.optimizer.param_groups[0].update({name: value})
+
+
+def first_weight(trainer: Trainer) -> Any:
+    return next(trainer.task.parameters())
+
+
+def replace_weight(trainer: Trainer) -> None:
+    first_weight(trainer).data = first_weight(trainer).data * 0.5
+
+
+CHANGES: dict[str, Callable[[], Callback]] = {
+    "roll back": RollBack,
+    "rate": lambda: At(8, set_group("lr", 0.02)),
+    "betas": lambda: At(8, set_group("betas", (0.1, 0.2))),
+    "weight": lambda: At(8, replace_weight),
+    "freeze": lambda: At(8, lambda trainer: first_weight(trainer).requires_grad_(False)),
+    "forget": lambda: At(8, lambda trainer: trainer.optimizer.state.clear()),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_steps_are_captured_again_after_a_change_by_a_callback(change: str) -> None:
+    objective = "hinge + r1(every=3)"
+    runs = [game(objective, GENERATE, callbacks=[CHANGES[change]()], steps=18) for _ in range(2)]
+    expected, found = train(runs[0]), train(runs[1], OperatorGraphs(CPU))
+    assert found == expected and differences(*runs) == []
+    assert replays(runs[1]) >= 5
+    plain = game(objective, GENERATE, steps=18)
+    assert train(plain)[:8] == expected[:8] and train(plain)[9:] != expected[9:]
+
+
+class Rates(Callback):
+    """Set another rate after each step."""
+
+    def on_step(self, trainer: Trainer) -> None:
+        trainer.optimizer.param_groups[0]["lr"] = 0.1 / (1 + trainer.step)
+
+
+def test_changes_at_each_step_end_the_capture() -> None:
+    runs = [game("nsgan", GENERATE, callbacks=[Rates()], steps=50) for _ in range(2)]
+    expected = train(runs[0])
+    with pytest.warns(UserWarning, match="capture: .* were replaced 17 times between steps"):
+        assert train(runs[1], OperatorGraphs(CPU)) == expected
+
+
+class Averaging(nn.Module):
+    """Generate from a linear layer, and replace a plain tensor in each step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+        self.mean = torch.zeros(2)
+
+    def forward(self, z: Tensor) -> Tensor:
+        samples: Tensor = self.layer(z)
+        self.mean = 0.9 * self.mean + 0.1 * samples.detach().mean(0)
+        return samples - self.mean
+
+
+def test_a_module_that_replaces_an_attribute_is_not_captured() -> None:
+    torch.manual_seed(0)
+    task = Generate(Averaging(), latent=2, shape=(2,))
+    stream = batches(ArrayDataset(torch.randn(16, 2)), 8)
+    run = Trainer(task, {"data": Adversary(nn.Linear(2, 1), "hinge")}, stream, steps=8)
+    run.callbacks = [Curves()]
+    with pytest.warns(UserWarning, match="the step replaces the tensor 'mean'; change it in place"):
+        train(run, OperatorGraphs(CPU))
+
+
+def test_operators_with_several_results_are_computed_again() -> None:
+    cell, x = nn.LSTM(3, 4), torch.randn(5, 2, 3)
+    found = torch.zeros(5, 2, 4)
+    with torch.no_grad():
+        replay = OperatorGraphs(CPU).capture(lambda: found.copy_(cell(x)[0]))
+        x.mul_(2)
+        replay()
+        assert torch.equal(found, cell(x)[0])

@@ -87,10 +87,11 @@ class Peculiar(nn.Module):
 
 @final
 class Sizes:
-    """Draw batches of changing sizes."""
+    """Draw batches of changing sizes, and perhaps say that they do not change."""
 
-    def __init__(self, sizes: list[int]) -> None:
+    def __init__(self, sizes: list[int], same_shapes: bool = True) -> None:
         self.sizes = iter(sizes)
+        self.same_shapes = same_shapes
 
     def __next__(self) -> tuple[Tensor, ...]:
         return (torch.ones(next(self.sizes), 2),)
@@ -101,12 +102,14 @@ class Sizes:
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
-def peculiar(graphs: Any, reads: bool, sizes: list[int] | None) -> Trainer:
+def peculiar(
+    graphs: Any, reads: bool, sizes: list[int] | None, same_shapes: bool = True
+) -> Trainer:
     torch.manual_seed(0)
     rank, world = distributed.rank(), distributed.world_size()
     task = Generate(Peculiar(reads), latent=2, shape=(2,))
     data = batches(ArrayDataset(torch.randn(16, 2)), 8, rank=rank, world_size=world)
-    stream: Any = data if sizes is None else Sizes(sizes)
+    stream: Any = data if sizes is None else Sizes(sizes, same_shapes)
     critic = nn.Linear(2, 1)
     run = Trainer(task, {"data": Adversary(critic, "hinge")}, stream, steps=8, callbacks=[Curves()])
     train(run, graphs)
@@ -139,6 +142,15 @@ def refuse(rank: int, world: int) -> Results:
     }
 
 
+def own_stream(rank: int, world: int) -> Results:
+    """Train on batches that shrink at the end of an epoch, in all processes."""
+    sizes = [4, 4, 4, 4, 4, 2, 4, 4]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = peculiar(OperatorGraphs(CPU), False, sizes, same_shapes=False)
+    return {"step": found.step, "told": [str(w.message) for w in caught]}
+
+
 def other_capture(rank: int, world: int) -> Results:
     game("nsgan", GENERATE, capture=bool(rank)).run()
     return {}
@@ -155,7 +167,8 @@ REASONS = {
 def differing() -> list[dict[str, Results | str]]:
     """Run all jobs at once, since starting processes takes longer than the jobs."""
     jobs: dict[str, Any] = {how: partial(disagree, how) for how in (*REASONS, "late")}
-    return in_two_processes({**jobs, "refuse": refuse, "capture": other_capture})
+    more: dict[str, Any] = {"refuse": refuse, "own stream": own_stream, "capture": other_capture}
+    return in_two_processes({**jobs, **more})
 
 
 @pytest.mark.parametrize("how", REASONS)
@@ -174,6 +187,17 @@ def test_a_late_change_of_shapes_is_refused(differing: list[dict[str, Results | 
             "ValueError: capture: expected batches of one shape in several processes, got "
             "[(5, 2)] after [(4, 2)]; make them equal, as by padding or drop_last=True, or pass "
             "capture=False"
+        )
+
+
+def test_batches_of_the_users_stream_may_change_their_shape(
+    differing: list[dict[str, Results | str]],
+) -> None:
+    for found in (each["own stream"] for each in differing):
+        assert isinstance(found, dict) and found["step"] == 8, found
+        assert (
+            "capture: rank 0: your own stream may change the shape of its batches"
+            in found["told"][0]
         )
 
 

@@ -50,7 +50,10 @@ class Stepped(Protocol):
 class Batch(Protocol):
     """Environments that step together in tensors and reset themselves.
 
-    `advlearn_envs.BatchedEnv` implements it.
+    `advlearn_envs.BatchedEnv` implements it. CUDA graphs hold the steps of a batch that also has
+    ``capturable = True``, and ``storages()`` and ``continue_in(storages)`` as `BatchedEnv` has
+    them. Its optional ``generator`` is a `torch.Generator` on its device that its steps draw from,
+    and its optional ``launcher`` calls what its steps launch outside of torch's operators.
     """
 
     @property

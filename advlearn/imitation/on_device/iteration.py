@@ -9,7 +9,13 @@ from torch import Tensor
 from advlearn.core import distributed
 from advlearn.core.head import Head
 from advlearn.imitation.on_device.rollout import FixedRollout, why_not
-from advlearn.imitation.on_device.stage import Stage, kept_tensors, plain_numbers
+from advlearn.imitation.on_device.stage import (
+    Numbers,
+    Stage,
+    kept_tensors,
+    plain_numbers,
+    settings_of,
+)
 from advlearn.imitation.on_device.update import (
     NAMES,
     Coefficients,
@@ -25,8 +31,9 @@ from advlearn.imitation.on_device.update import (
 class FixedIteration:
     """Hold the stages of an iteration, each one CUDA graph where it can be captured.
 
-    The host reads once an iteration: `read` returns the episodes of the rollout and the losses of
-    the passes before it.
+    The host reads once an iteration, and in several processes also before each stage, where they
+    agree on its graph. `read` returns the episodes of the rollout and the losses of the passes
+    before it.
 
     Args:
         algorithm: The algorithm, with its environment.
@@ -49,9 +56,10 @@ class FixedIteration:
         self.collect = Stage(
             "the rollout",
             self.rollout.run,
+            key=self._discounts,
             tensors=lambda: [*kept_tensors(policy, None), *self.rollout.tensors()],
             restore=self.rollout.kept,
-            generators=[g for g in [getattr(self.rollout.environment, "generator", None)] if g],
+            generators=_generators_of(self.rollout.environment, device),
             reason=why_not(self.rollout.environment),
         )
         self.learn = Stage(
@@ -97,7 +105,11 @@ class FixedIteration:
                 *self.rollout.tensors(),
                 *tensors(),
             ],
-            key=lambda: (plain_numbers(head), *self._rates(head)),
+            key=lambda: (
+                *plain_numbers(head),
+                *settings_of(head.optimizer, rates=True),
+                *self._discounts(),
+            ),
             optimizers=optimizers,
             reason=reason or _why_not_reward(reward),
         )
@@ -148,15 +160,27 @@ class FixedIteration:
             algorithm.normalize_advantage,
         )
 
-    def _numbers(self) -> tuple[Any, ...]:
-        a, buffer = self.algorithm, self.rollout.buffer
-        weights = (a.ent_coef, a.vf_coef, a.max_grad_norm, a.normalize_advantage)
-        return (*weights, a.n_epochs, a.batch_size, a.clip_range_vf is None, buffer.gamma)
+    def _numbers(self) -> Numbers:
+        a = self.algorithm
+        names = ("ent_coef", "vf_coef", "max_grad_norm", "normalize_advantage")
+        names += ("n_epochs", "batch_size")
+        return (
+            *((name, getattr(a, name)) for name in names),
+            ("clip_range_vf", a.clip_range_vf is None),
+            *settings_of(self.policy.optimizer, rates=False),
+        )
 
-    @staticmethod
-    def _rates(head: Head) -> tuple[Any, ...]:
-        groups = [] if head.optimizer is None else head.optimizer.param_groups
-        return tuple(float(group["lr"]) for group in groups)
+    def _discounts(self) -> Numbers:
+        buffer = self.rollout.buffer
+        return ("gamma", buffer.gamma), ("gae_lambda", buffer.gae_lambda)
+
+
+def _generators_of(environment: Any, device: torch.device) -> list[torch.Generator]:
+    """Return the private generator of an environment that a graph on the device can register."""
+    own = getattr(environment, "generator", None)
+    if not isinstance(own, torch.Generator) or own.device.type != device.type:
+        return []
+    return [own]
 
 
 def _why_not_passes(algorithm: Any) -> str:

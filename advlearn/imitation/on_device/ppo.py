@@ -17,7 +17,7 @@ from advlearn.imitation.on_device.base import OnDevice, check_device
 from advlearn.imitation.on_device.buffer import DeviceRolloutBuffer
 from advlearn.imitation.on_device.environment import Batch, vec_env
 from advlearn.imitation.on_device.iteration import FixedIteration
-from advlearn.imitation.on_device.update import Coefficients, eager_passes, share_policy
+from advlearn.imitation.on_device.update import Coefficients, eager_passes, together
 
 
 @checked
@@ -240,8 +240,8 @@ class DevicePPO(OnDevice):
 
     def learn(self, *args: Any, **kwargs: Any) -> Self:
         """Train as PPO's `learn` does, with its arguments."""
-        share_policy(self.policy)
-        super().learn(*args, **kwargs)
+        with together(self.policy, capture=self.capture):
+            super().learn(*args, **kwargs)
         if self._iteration is not None and self._iteration.unlogged:
             self._log(self._iteration.read()[2])
             self._iteration.unlogged = False

@@ -56,7 +56,7 @@ class FixedRollout:
             EpisodeCounter, batch.batch if isinstance(batch, DeviceRecording) else batch
         )
         self.environment: Any = unwrap_batch(batch)
-        if hasattr(self.environment, "launcher"):
+        if hasattr(self.environment, "launcher") and not why_not(self.environment):
             self.environment.launcher = outside
         self.window = window
         self._bounds = bounds

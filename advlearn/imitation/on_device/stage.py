@@ -1,6 +1,7 @@
 """Run a part of an iteration on fixed tensors, on CUDA as a CUDA graph."""
 
 import sys
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any, final
@@ -18,6 +19,20 @@ from advlearn.core.host_reads import HostReads
 EAGER_RUNS = 2
 
 
+Numbers = tuple[tuple[str, Any], ...]
+# Those of this process that still exist.
+_stages: "weakref.WeakSet[Stage]" = weakref.WeakSet()
+
+
+def free_graphs() -> None:
+    """Free the graphs of all stages.
+
+    A process group over NCCL waits at its end for the graphs that hold its collectives.
+    """
+    for stage in list(_stages):
+        stage.free()
+
+
 @final
 class Stage:
     """Run a part of an iteration: twice eagerly, and then as one CUDA graph.
@@ -30,7 +45,7 @@ class Stage:
     Args:
         name: Name of the part, for the line.
         run: The part. What it counts on the host goes through `on_host`.
-        key: Returns what must stay the same, in addition to the tensors: plain values.
+        key: Returns what must stay the same, in addition to the tensors: names and plain values.
         tensors: Returns the tensors that the part keeps between runs.
         optimizers: Optimizers that step within the part, with their rates; see `on_the_device`.
         generators: Private random generators that the part draws from.
@@ -45,7 +60,7 @@ class Stage:
         run: Callable[[], None],
         *,
         tensors: Callable[[], Iterable[Tensor]],
-        key: Callable[[], tuple[Any, ...]] = tuple,
+        key: Callable[[], Numbers] = tuple,
         optimizers: Sequence[tuple[torch.optim.Optimizer, Tensor | None]] = (),
         generators: Sequence[torch.Generator] = (),
         restore: Callable[[], Callable[[], None]] = lambda: _nothing,
@@ -65,6 +80,11 @@ class Stage:
         self._key: tuple[Any, ...] = ()
         if reason:
             self._refuse(reason)
+        _stages.add(self)
+
+    def free(self) -> None:
+        """Free the graph; the next runs capture it again."""
+        self._replay, self._parts, self._runs = None, HostParts(), 0
 
     @property
     def captured(self) -> bool:
@@ -84,7 +104,7 @@ class Stage:
         # The other processes must not replay what this one does not.
         changed = "its tensors changed" if self._replay and self.key() != self._key else None
         if agreement.shared_reason(changed) is not None:
-            self._replay, self._runs = None, 0
+            self.free()
         if self._replay is not None:
             self._replay()
             self._parts.repeat()
@@ -96,7 +116,10 @@ class Stage:
 
     def key(self) -> tuple[Any, ...]:
         """Return the places of the tensors, and the constants."""
-        return (*(tensor.data_ptr() for tensor in self._tensors()), *self._constants())
+        return (*self._places(), *self._constants())
+
+    def _places(self) -> tuple[int, ...]:
+        return tuple(tensor.data_ptr() for tensor in self._tensors())
 
     def _eagerly(self) -> None:
         with on_the_device(self._optimizers):
@@ -106,12 +129,14 @@ class Stage:
         if self._runs + 1 < EAGER_RUNS:
             self._eagerly()
             return
-        before = self.key()
+        places, constants = self._places(), self._constants()
         with HostReads(graphs.device, graphs.generators) as reads:
             self._eagerly()
         reason = reads.found
-        if reason is None and self.key() != before:
-            reason = "it replaces tensors or numbers that it keeps"
+        if reason is None and self._places() != places:
+            reason = "it replaces tensors that it keeps; change them in place"
+        elif reason is None and self._constants() != constants:
+            reason = f"it changes {_changed(constants, self._constants())} on the host"
         self._give_up(agreement.shared_reason(reason))
 
     def _capture(self, graphs: Graphs) -> None:
@@ -140,6 +165,13 @@ class Stage:
     def _refuse(self, reason: str) -> None:
         self.reason = reason
         print(f"capture: {self.name} runs eagerly, since {reason}", file=sys.stderr)
+
+
+def _changed(before: Numbers, after: Numbers) -> str:
+    """Describe the first number that differs."""
+    now = dict(after)
+    name, old = next((n, old) for n, old in before if now.get(n) != old)
+    return f"{name} from {old} to {now.get(name)}"
 
 
 def _nothing() -> None:
@@ -198,13 +230,25 @@ def kept_tensors(module: nn.Module, optimizer: torch.optim.Optimizer | None) -> 
     return tensors + [value for value in attributes if isinstance(value, Tensor)]
 
 
-def plain_numbers(module: nn.Module) -> tuple[Any, ...]:
+def plain_numbers(module: nn.Module) -> Numbers:
     """Return the numbers and names that the parts inside a module hold on the host."""
     parts = [part for part in module.modules() if part is not module]
     found = [
-        (name, value)
+        (f"{type(part).__name__}.{name}", value)
         for part in parts
         for name, value in vars(part).items()
         if isinstance(value, bool | int | float | str)
+    ]
+    return tuple(found)
+
+
+def settings_of(optimizer: torch.optim.Optimizer | None, *, rates: bool) -> Numbers:
+    """Return the plain settings of an optimizer; its rates only if `rates`."""
+    groups = [] if optimizer is None else optimizer.param_groups
+    found = [
+        (f"{name} of the optimizer", value)
+        for group in groups
+        for name, value in group.items()
+        if name != "params" and (rates or name != "lr") and not isinstance(value, Tensor)
     ]
     return tuple(found)

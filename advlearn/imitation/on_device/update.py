@@ -1,6 +1,7 @@
 """PPO's passes over a rollout, whose losses stay on the device until the log reads them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, cast, final
 
 import torch
@@ -9,8 +10,9 @@ from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from advlearn.core import distributed
+from advlearn.core import agreement, distributed
 from advlearn.imitation.on_device.buffer import DeviceRolloutBuffer
+from advlearn.imitation.on_device.stage import free_graphs
 
 # Names in the log, in the order of `Record.figures`.
 NAMES = (
@@ -127,6 +129,26 @@ def diverges(log_ratio: Tensor, target_kl: float) -> bool:
         target_kl: The passes stop at 1.5 times this divergence.
     """
     return float(distributed.mean(divergence(log_ratio))) > 1.5 * target_kl
+
+
+@contextmanager
+def together(policy: ActorCriticPolicy, *, capture: bool) -> Generator[None]:
+    """Train one policy in all processes in the block; with one process nothing changes.
+
+    Args:
+        policy: The policy; every process gets that of the first one.
+        capture: Whether parts are captured; the same in every process.
+
+    Raises:
+        ValueError: If `capture` differs between processes.
+    """
+    agreement.require_same({"capture": capture})
+    share_policy(policy)
+    try:
+        yield
+    finally:
+        if distributed.world_size() > 1:
+            free_graphs()
 
 
 def share_policy(policy: ActorCriticPolicy) -> None:
