@@ -3,6 +3,7 @@
 Recorded operators replace CUDA graphs: a replay computes them again and runs no Python.
 """
 
+import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -167,6 +168,11 @@ def test_parts_are_captured_again_with_other_discounts(name: str) -> None:
     assert_equal(run, other)
     weights = [run.policy.policy.value_net.weight for run in (other, plain)]
     assert not torch.equal(*weights)
+
+
+def test_a_number_that_a_part_counts_on_the_host_is_named() -> None:
+    _, stages = trained("gail + r1(every=2)", cartpole, replayed=True)
+    assert re.fullmatch(r"it changes \w+\.\w+ from \d+ to \d+ on the host", stages[1].reason)
 
 
 class OnHost(CartPole):

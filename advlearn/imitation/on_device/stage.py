@@ -169,9 +169,10 @@ class Stage:
 
 def _changed(before: Numbers, after: Numbers) -> str:
     """Describe the first number that differs."""
-    now = dict(after)
-    name, old = next((n, old) for n, old in before if now.get(n) != old)
-    return f"{name} from {old} to {now.get(name)}"
+    # Two parts of one class have the same names.
+    pairs = zip(before, after, strict=False)
+    found = [f"{name} from {old} to {new}" for (name, old), (_, new) in pairs if old != new]
+    return found[0] if found else f"the number of its parts from {len(before)} to {len(after)}"
 
 
 def _nothing() -> None:
