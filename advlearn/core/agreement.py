@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 from torch import Tensor, nn
 
 from advlearn.core import distributed
+from advlearn.core.error_text import first_line
 from advlearn.core.identity import checksum
 from advlearn.core.samples import Samples, count, tensors
 
@@ -48,7 +49,7 @@ def agreed() -> Generator[dict[str, Any]]:
     except Exception as error:
         if distributed.world_size() > 1:
             distributed.gather_numbers([1, 0])
-            distributed.gather_objects(_first_line(error))
+            distributed.gather_objects(first_line(error))
         raise
     require_same(settings)
 
@@ -109,7 +110,8 @@ def shared_reason(reason: str | None) -> str | None:
     found = [flag for (flag,) in distributed.gather_numbers([reason is not None])]
     if not any(found):
         return None
-    rank, first = next((k, r) for k, r in enumerate(distributed.gather_objects(reason)) if r)
+    reasons = distributed.gather_objects(reason)
+    rank, first = next((k, r) for k, r in enumerate(reasons) if r is not None)
     return f"rank {rank}: {first}"
 
 
@@ -212,7 +214,3 @@ def _kind(weights: Tensor | None) -> str:
 def _structure(side: Samples) -> str:
     # Lengths and sizes of images may differ, as a critic of any size allows.
     return repr([(str(part.dtype), part.ndim) for part in tensors(side)])
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), "") or type(error).__name__

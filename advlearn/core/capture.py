@@ -16,6 +16,7 @@ from advlearn.core import agreement, distributed
 from advlearn.core.adversary import Adversary
 from advlearn.core.captured_state import CapturedState, places
 from advlearn.core.chain import Schedule
+from advlearn.core.error_text import first_line
 from advlearn.core.graphs import CudaGraphs, Graphs
 from advlearn.core.host_parts import HostParts
 from advlearn.core.host_reads import HostReads
@@ -63,8 +64,8 @@ def reason_against_training(training: Training, device: torch.device) -> str | N
         return reason
     if distributed.world_size() > 1 and not getattr(training.data, "same_shapes", False):
         return (
-            "your own stream may change the shape of its batches, which several processes cannot "
-            "notice in time; set its attribute same_shapes = True if they do not"
+            "your own stream or collate_fn may change the shape of batches, which several "
+            "processes cannot notice in time; a stream says by same_shapes = True that it does not"
         )
     reason = training.turns.reason_against_capture()
     if reason is not None:
@@ -269,7 +270,7 @@ class CapturedSteps:
                 replay = self._graphs.capture(lambda: self._learn(iter(inputs)))
             reason = self._moved(held)
         except RuntimeError as error:
-            reason = str(error).partition("\n")[0]
+            reason = first_line(error)
         reason = agreement.shared_reason(reason)
         if reason is None and replay is not None:
             replay()

@@ -139,13 +139,13 @@ class _Parts:
     def begin(self) -> None:
         """Begin to record a graph."""
         self._graph = torch.cuda.CUDAGraph()
-        for generator in self._generators:
-            self._graph.register_generator_state(generator)
         # Other threads may use the device meanwhile: NCCL's asks for the ends of earlier
         # collectives, and a loader's pins memory.
         self._open = torch.cuda.graph(
             self._graph, self._pool, self._stream, capture_error_mode="thread_local"
         )
+        for generator in self._generators:
+            self._graph.register_generator_state(generator)
         self._open.__enter__()
 
     def end(self) -> None:

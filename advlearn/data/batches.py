@@ -5,7 +5,7 @@ from typing import Any, Self, final
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, default_collate
 
 from advlearn.core.arguments import Count, Natural, Seed, checked
 from advlearn.data.columns import Columns
@@ -209,8 +209,9 @@ class StreamedBatches:
         if size is None:
             raise ValueError("batch_size: expected an int for data without a DataLoader, got None")
         self.source = source
-        # Captured steps of several processes ask for it.
-        self.same_shapes = True
+        # Captured steps of several processes ask for it; a user's collation may pad each batch.
+        loader = source.loader
+        self.same_shapes = loader is None or loader.collate_fn is default_collate
         self.device = torch.device(device)
         self.order = Order(
             len(source),

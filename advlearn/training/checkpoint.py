@@ -11,6 +11,7 @@ from torch import Tensor
 
 from advlearn.core import distributed
 from advlearn.core.arguments import Count
+from advlearn.core.error_text import first_line
 from advlearn.core.files import RefusedFileError, atomic_write
 from advlearn.core.seals import seal
 from advlearn.core.trainer import Callback, Trainer
@@ -318,16 +319,12 @@ def _cause(error: BaseException) -> str:
     inner: BaseException | None = error
     while inner is not None:
         if isinstance(inner, OSError):
-            return inner.strerror or _first_line(inner)
+            return inner.strerror or first_line(inner)
         inner = inner.__cause__ or inner.__context__
-    return _first_line(error)
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
+    return first_line(error)
 
 
 def _detail(error: BaseException) -> str:
     """Return the first detail of a module's error, whose first line is only a headline."""
     lines = str(error).splitlines()
-    return lines[1].strip() if len(lines) > 1 else _first_line(error)
+    return lines[1].strip() if len(lines) > 1 else first_line(error)

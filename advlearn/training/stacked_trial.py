@@ -10,6 +10,7 @@ from torch.utils import _pytree as pytree
 
 from advlearn.core import stacked
 from advlearn.core.capture import modules_of
+from advlearn.core.error_text import first_line
 from advlearn.core.head import Head
 from advlearn.core.stacked_games import StackedGames, copied
 from advlearn.core.trainer import Trainer
@@ -53,7 +54,7 @@ def reason_of_trial(
         data = StackedBatches([trainer.data for trainer in trainers])
         batches = [next(data) for _ in range(trainers[0].critic_steps)]
     except (TypeError, RuntimeError) as error:
-        return _first_line(error)
+        return first_line(error)
     finally:
         for trainer, place in zip(trainers, places, strict=True):
             trainer.data.load_state_dict(place)
@@ -68,7 +69,7 @@ def reason_of_trial(
         games.trainer.set_numbers()
         games.learn(iter(batches))
     except ERRORS as error:
-        return _first_line(error)
+        return first_line(error)
     return _kept_tensors(games.trainer) or _difference(games.trainer, alone)
 
 
@@ -134,7 +135,3 @@ def _close(a: Tensor, b: Tensor) -> bool:
     if not bool(size.isfinite()):
         return not bool(gap.isfinite())
     return bool(gap <= ATOL + RTOL * size)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), "") or type(error).__name__

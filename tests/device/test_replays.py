@@ -266,3 +266,15 @@ def test_operators_with_several_results_are_computed_again() -> None:
         x.mul_(2)
         replay()
         assert torch.equal(found, cell(x)[0])
+
+
+def test_a_failure_without_a_message_ends_the_capture_too() -> None:
+    class Silent(OperatorGraphs):  # type: ignore[misc]
+        def capture(self, step: Callable[[], None]) -> Callable[[], None]:
+            raise RuntimeError
+
+    runs = [game("nsgan", GENERATE) for _ in range(2)]
+    expected = train(runs[0])
+    with pytest.warns(UserWarning, match="capture: RuntimeError; the run continues") as warned:
+        assert train(runs[1], Silent(CPU)) == expected
+    assert len(warned) == 1

@@ -8,11 +8,14 @@ from typing import Any, final
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from advlearn.core import distributed
 from advlearn.core.adversary import Adversary
 from advlearn.core.trainer import Trainer
 from advlearn.data import ArrayDataset, batches
+from advlearn.data.batches import StreamedBatches
+from advlearn.data.streamed_dataset import StreamedDataset
 from advlearn.tasks.generate import Generate
 from advlearn.testing import check_capturable
 from advlearn.testing._operator_graphs import OperatorGraphs
@@ -196,7 +199,7 @@ def test_batches_of_the_users_stream_may_change_their_shape(
     for found in (each["own stream"] for each in differing):
         assert isinstance(found, dict) and found["step"] == 8, found
         assert (
-            "capture: rank 0: your own stream may change the shape of its batches"
+            "capture: rank 0: your own stream or collate_fn may change the shape of batches"
             in found["told"][0]
         )
 
@@ -219,3 +222,11 @@ def test_processes_with_another_capture_are_refused(
         assert str(each["capture"]).startswith(
             "ValueError: processes: expected the same capture in every process, got False in rank 0"
         )
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_loader_has_batches_of_one_shape_unless_the_user_collates(own: bool) -> None:
+    collation: dict[str, Any] = {"collate_fn": lambda items: items[0]} if own else {}
+    loader = DataLoader(TensorDataset(torch.zeros(8, 2)), batch_size=4, **collation)
+    source = StreamedDataset(loader.dataset, "mine", (2,), loader=loader)
+    assert StreamedBatches(source).same_shapes is not own

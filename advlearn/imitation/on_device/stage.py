@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from advlearn.core import agreement
+from advlearn.core.error_text import first_line
 from advlearn.core.graphs import CudaGraphs, Graphs
 from advlearn.core.host_parts import HostParts
 from advlearn.core.host_reads import HostReads
@@ -147,7 +148,7 @@ class Stage:
             with parts.recorded():
                 replay = graphs.capture(self._eagerly)
         except RuntimeError as error:
-            reason = str(error).partition("\n")[0]
+            reason = first_line(error)
         reason = agreement.shared_reason(reason)
         if reason is None and replay is not None:
             replay()
